@@ -1,0 +1,1 @@
+"""Fine-grained cross-modal matching on graphs."""
