@@ -71,9 +71,8 @@ def to_universal(
     tree.release_auxiliaries()
     order = tree.deepest_first()
     for token in order:
-        if tree.deps[token] in _PREPOSITIONS or (
-            tree.deps[token] in ("conj", "pcomp", "mark") and tree.object_of(token) >= 0
-        ):
+        nested = tree.deps[token] in ("conj", "pcomp", "mark") and tags[token] in ("IN", "TO")
+        if tree.deps[token] in _PREPOSITIONS or (nested and tree.object_of(token) >= 0):
             tree.invert_preposition(token)
     for token in order:
         if tree.words[token] in _BE and tree.deps[token] not in _FUNCTION:

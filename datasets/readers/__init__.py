@@ -1,1 +1,1 @@
-"""."""
+"""Readers and writers of data sets and file formats."""

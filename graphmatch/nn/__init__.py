@@ -1,1 +1,1 @@
-"""."""
+"""Layers and functions that two models or more share."""

@@ -1,0 +1,74 @@
+"""Work over a corpus in blocks, in this process or in several local ones."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context, parent_process
+from typing import TypeVar
+
+Block = TypeVar("Block")
+Result = TypeVar("Result")
+
+
+def map_blocks(
+    function: Callable[[Block], Result], blocks: Iterable[Block], *, processes: int = 1
+) -> Iterator[Result]:
+    """`function` of every block, in order, lazily, at most two blocks a process ahead.
+
+    Args:
+        function: what to do with a block; picklable if there are several processes.
+        blocks: the work, read as it is needed.
+        processes: worker processes; 1 works in this process.
+
+    Yields:
+        The results in the order of the blocks.
+
+    Raises:
+        RuntimeError: a worker was killed (by the system, for memory). What `function` raises is
+            raised here.
+
+    Example:
+        >>> list(map_blocks(len, ["ab", "c"]))
+        [2, 1]
+    """
+    if processes < 2:
+        yield from map(function, blocks)
+        return
+    pool = ProcessPoolExecutor(
+        processes, mp_context=get_context("spawn"), initializer=_start_worker
+    )
+    waiting: deque[Future[Result]] = deque()
+    try:
+        for block in blocks:
+            waiting.append(pool.submit(function, block))
+            if len(waiting) >= 2 * processes:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    except BrokenProcessPool as error:
+        raise RuntimeError(
+            "a worker process was killed, probably for memory; run again with fewer processes, "
+            "finished parts are kept"
+        ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _start_worker() -> None:
+    """One thread a process, and an end with the parent however the parent ends."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = "1"
+    parent = parent_process()
+    if parent is not None:
+        threading.Thread(target=_follow, args=(parent,), daemon=True).start()
+
+
+def _follow(parent: object) -> None:
+    # a worker of a killed parent would wait for work for ever
+    parent.join()  # type: ignore[attr-defined]
+    os._exit(1)
