@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Block = TypeVar("Block")
 Result = TypeVar("Result")
@@ -21,7 +21,8 @@ def map_blocks(
     """`function` of every block, in order, lazily, at most two blocks a process ahead.
 
     Args:
-        function: what to do with a block; picklable if there are several processes.
+        function: what to do with a block. With several processes it is pickled, and sent to each
+            of them once, so an object that loads a model at its first call loads it once.
         blocks: the work, read as it is needed.
         processes: worker processes; 1 works in this process.
 
@@ -40,12 +41,15 @@ def map_blocks(
         yield from map(function, blocks)
         return
     pool = ProcessPoolExecutor(
-        processes, mp_context=get_context("spawn"), initializer=_start_worker
+        processes,
+        mp_context=get_context("spawn"),
+        initializer=_start_worker,
+        initargs=(function,),
     )
     waiting: deque[Future[Result]] = deque()
     try:
         for block in blocks:
-            waiting.append(pool.submit(function, block))
+            waiting.append(pool.submit(_call, block))
             if len(waiting) >= 2 * processes:
                 yield waiting.popleft().result()
         while waiting:
@@ -59,8 +63,17 @@ def map_blocks(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _start_worker() -> None:
+_function: Callable[[Any], Any]  # of a worker process, set once when it starts
+
+
+def _call(block: Any) -> Any:
+    return _function(block)
+
+
+def _start_worker(function: Callable[[Any], Any]) -> None:
     """One thread a process, and an end with the parent however the parent ends."""
+    global _function
+    _function = function
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = "1"
     parent = parent_process()

@@ -5,7 +5,9 @@ from __future__ import annotations
 from graphmatch.parse import Parse
 
 _NOMINAL = frozenset(("NOUN", "PROPN", "PRON"))
-_PHRASES = frozenset(["root", "nsubj", "csubj", "obj", "iobj", "obl", "nmod", "conj", "appos", "xcomp", "dep", "dislocated"])
+_PHRASES = frozenset(
+    ("root", "nsubj", "csubj", "obj", "iobj", "obl", "nmod", "conj", "appos", "xcomp", "dep")
+)
 _PREMODIFIERS = frozenset(
     ("det", "det:predet", "amod", "nummod", "compound", "nmod:poss", "advmod", "cc:preconj", "nmod",
      "case", "punct", "flat", "obl:npmod")

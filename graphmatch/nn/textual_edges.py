@@ -30,7 +30,7 @@ def word_similarity(words: Tensor, scale: float) -> Tensor:
     """
     if words.dim() < 2:
         raise GraphError(f"expected word vectors [..., n, d] (got shape {tuple(words.shape)})")
-    unit = words / (words.norm(dim=-1, keepdim=True) + 1e-8)
+    unit = words / (torch.linalg.vector_norm(words, dim=-1, keepdim=True) + 1e-8)
     return torch.softmax(scale * unit @ unit.transpose(-1, -2), dim=-1)  # [..., n, n]
 
 
@@ -50,8 +50,9 @@ def sparse_edge_weight(similarity: Tensor, adjacency: Tensor) -> Tensor:
         >>> sparse_edge_weight(torch.full((1, 2), 0.5), torch.tensor([[1.0, 0.0]]))
         tensor([[1., 0.]])
     """
-    weight = adjacency * similarity
-    return weight / (weight.norm(dim=-1, keepdim=True) + 1e-8)
+    weight = adjacency * similarity  # [..., n, n]
+    length = torch.linalg.vector_norm(weight, dim=-1, keepdim=True)
+    return weight / (length + 1e-8)
 
 
 def kernel_edge_weight(weight: Tensor, kernels: Tensor) -> Tensor:

@@ -1,0 +1,296 @@
+"""Captions from the files people have, one `Caption` each, nothing lost.
+
+| format | recognised by | id | owner |
+|---|---|---|---|
+| `txt` | any other name | line number | - |
+| `jsonl` | .jsonl, .ndjson | `id`, else line number | `owner`, `image`, `video`, ... |
+| `csv`, `tsv` | .csv, .tsv | as jsonl, columns of the header | as jsonl |
+| `parquet` | .parquet | as jsonl | as jsonl |
+| `coco` | .json with `annotations` | annotation id | image_id |
+| `msrvtt` | .json with `sentences` | sen_id | video_id |
+| `flickr` | .token, .token.txt | `image.jpg#0` | `image.jpg` |
+
+Any of them may be gzipped (.gz). A line that cannot be read becomes a caption with an error.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from graphmatch.errors import ConfigError, FormatError, choices
+
+_TEXT_FIELDS = ("caption", "text", "sentence", "raw", "captions", "sentences")
+_ID_FIELDS = ("id", "caption_id", "sentid", "sen_id", "sentence_id")
+_OWNER_FIELDS = ("owner", "image", "image_id", "video", "video_id", "filename", "file_name", "imgid")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caption:
+    """A caption as it was read.
+
+    Args:
+        id: its own id, or the number of its line.
+        owner: id of the image or video that it describes, if the file says so.
+        text: the caption; what could be decoded of it where there is an error.
+        error: why it cannot be used.
+    """
+
+    id: str
+    owner: str | None = None
+    text: str
+    error: str | None = None
+
+
+def read_captions(path: str | Path, format: str | None = None) -> Iterator[Caption]:
+    """Captions of a file in its order, lazily (JSON files are read whole).
+
+    Args:
+        path: the file, or `-` for standard input.
+        format: a key of `FORMATS`; by the name and content of the file if None, `txt` for
+            standard input.
+
+    Yields:
+        One caption each.
+
+    Raises:
+        ConfigError: an unknown format.
+        FormatError: no such file, a folder, a file that is not of the format at all.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "dogs.txt"
+        >>> _ = file.write_text("A dog runs.")
+        >>> next(read_captions(file)).text
+        'A dog runs.'
+    """
+    name = str(path)
+    if format is not None and format not in FORMATS:
+        raise ConfigError(choices("caption format", format, FORMATS))
+    if name == "-":
+        yield from FORMATS[format or "txt"](sys.stdin.buffer, name)
+        return
+    file = Path(path)
+    if file.is_dir():
+        raise FormatError(f"{path}: expected a file of captions (got a folder)")
+    if not file.is_file():
+        raise FormatError(f"{path}: no such file")
+    with file.open("rb") as stream:
+        zipped = stream.peek(2)[:2] == b"\x1f\x8b"  # type: ignore[attr-defined]
+        with gzip.open(stream) if zipped else stream as content:
+            try:
+                yield from FORMATS[format or guess_format(name)](content, name)
+            except (EOFError, gzip.BadGzipFile, OSError) as error:
+                if not zipped:
+                    raise
+                raise FormatError(f"{path}: the gzip file is truncated or damaged") from error
+
+
+def guess_format(name: str) -> str:
+    """Format of a caption file by its name.
+
+    Args:
+        name: file name; a final `.gz` is ignored.
+
+    Returns:
+        A key of `FORMATS`.
+
+    Example:
+        >>> guess_format("Flickr8k.token.txt.gz"), guess_format("captions_val2017.json")
+        ('flickr', 'json')
+    """
+    name = name.lower().removesuffix(".gz")
+    for suffix, format in _SUFFIXES.items():
+        if name.endswith(suffix):
+            return format
+    return "txt"
+
+
+def _read_txt(stream: IO[bytes], name: str) -> Iterator[Caption]:
+    for number, text, error in _lines(stream, name):
+        yield Caption(id=str(number), text=text, error=error)
+
+
+def _read_flickr(stream: IO[bytes], name: str) -> Iterator[Caption]:
+    for number, line, error in _lines(stream, name):
+        key, tab, text = line.partition("\t")
+        if error is None and not tab:
+            error = "expected image.jpg#number, a tab, and the caption"
+        if error is not None:
+            yield Caption(id=f"line-{number}", text=line, error=error)
+        else:
+            yield Caption(id=key, owner=key.partition("#")[0], text=text)
+
+
+def _read_jsonl(stream: IO[bytes], name: str) -> Iterator[Caption]:
+    for number, line, error in _lines(stream, name):
+        if error is None and not line.strip():
+            continue
+        record = None
+        if error is None:
+            try:
+                record = json.loads(line)
+            except (ValueError, RecursionError) as problem:
+                error = f"expected a JSON object on each line (got {problem})"
+        if error is not None:
+            yield Caption(id=f"line-{number}", text=line, error=error)
+        else:
+            yield from _from_record(record, number)
+
+
+def _read_csv(stream: IO[bytes], name: str, delimiter: str = ",") -> Iterator[Caption]:
+    csv.field_size_limit(1 << 30)
+    lines = (line for _, line, _ in _lines(stream, name, keep_ends=True))
+    reader = csv.DictReader(lines, delimiter=delimiter)
+    if reader.fieldnames is None or not {*_TEXT_FIELDS} & {*reader.fieldnames}:
+        raise FormatError(
+            f"{name}: expected a header with one of the columns {', '.join(_TEXT_FIELDS)} "
+            f"(got {reader.fieldnames})"
+        )
+    number = 0
+    while True:
+        number += 1
+        try:
+            record = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as problem:
+            yield Caption(id=f"row-{number}", text="", error=f"expected a row of CSV ({problem})")
+            continue
+        if None in record or None in record.values():
+            text = delimiter.join(str(value) for value in record.values())
+            error = f"expected {len(reader.fieldnames)} columns as in the header"
+            yield Caption(id=f"row-{number}", text=text, error=error)
+        else:
+            yield from _from_record(record, number)
+
+
+def _read_tsv(stream: IO[bytes], name: str) -> Iterator[Caption]:
+    return _read_csv(stream, name, "\t")
+
+
+def _read_parquet(stream: IO[bytes], name: str) -> Iterator[Caption]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(io.BytesIO(stream.read()) if name == "-" else stream)
+        if not {*_TEXT_FIELDS} & {*file.schema_arrow.names}:
+            raise FormatError(
+                f"{name}: expected one of the columns {', '.join(_TEXT_FIELDS)} "
+                f"(got {', '.join(file.schema_arrow.names)})"
+            )
+        number = 0
+        for batch in file.iter_batches(1024):
+            for record in batch.to_pylist():
+                number += 1
+                yield from _from_record(record, number)
+    except (pa.ArrowException, OSError) as error:
+        raise FormatError(f"{name}: the Parquet file is truncated or damaged ({error})") from error
+
+
+def _read_json(stream: IO[bytes], name: str) -> Iterator[Caption]:
+    try:
+        content = json.loads(stream.read())
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"{name}: expected JSON (got {error})") from error
+    for key in ("annotations", "sentences"):
+        if isinstance(content, dict) and isinstance(content.get(key), list):
+            content = content[key]
+    if not isinstance(content, list):
+        raise FormatError(
+            f"{name}: expected COCO captions (`annotations`), MSR-VTT captions (`sentences`) "
+            "or a list of captions"
+        )
+    content.reverse()
+    number = 0
+    while content:  # a record is freed as soon as it is read
+        number += 1
+        yield from _from_record(content.pop(), number)
+
+
+def _lines(
+    stream: IO[bytes], name: str, keep_ends: bool = False
+) -> Iterator[tuple[int, str, str | None]]:
+    """Lines from 1 with their text and what is wrong with them."""
+    for number, raw in enumerate(stream, 1):
+        if number == 1:
+            if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+                raise FormatError(f"{name}: expected UTF-8 (got UTF-16); convert the file first")
+            raw = raw.removeprefix(b"\xef\xbb\xbf")
+        error = None
+        try:
+            line = raw.decode("utf-8")
+        except UnicodeDecodeError as problem:
+            line = raw.decode("utf-8", "surrogateescape" if keep_ends else "replace")
+            error = f"invalid UTF-8 at byte {problem.start} of the line"
+        yield number, line if keep_ends else line.rstrip("\r\n"), error
+
+
+def _from_record(record: Any, number: int) -> Iterator[Caption]:
+    """Captions of one record: one, or several if the field is a list."""
+    if isinstance(record, str):
+        record = {"caption": record}
+    if not isinstance(record, dict):
+        yield _bad(number, record, "expected an object with a caption")
+        return
+    text = next((record[name] for name in _TEXT_FIELDS if name in record), None)
+    key = next((record[name] for name in _ID_FIELDS if record.get(name) is not None), None)
+    owner = next((record[name] for name in _OWNER_FIELDS if record.get(name) is not None), None)
+    owner = None if owner is None else str(owner)
+    texts = text if isinstance(text, list) else [text]
+    base = str(number) if key is None else str(key)
+    if isinstance(text, list) and key is None and owner is not None:
+        base = owner
+    for place, one in enumerate(texts):
+        name = f"{base}#{place}" if isinstance(text, list) else base
+        if isinstance(one, dict):  # Karpathy's files: {"sentences": [{"raw": ...}]}
+            one = one.get("raw")
+        if not isinstance(one, str):
+            fields = ", ".join(_TEXT_FIELDS[:4])
+            yield _bad(number, record, f"expected text in one of the fields {fields}", name, owner)
+        elif any("\udc80" <= character <= "\udcff" for character in one):
+            clean = one.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+            yield Caption(id=_safe(name), owner=owner, text=clean, error="invalid UTF-8")
+        else:
+            yield Caption(id=_safe(name), owner=owner and _safe(owner), text=one)
+
+
+def _safe(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _bad(
+    number: int, record: object, error: str, key: str | None = None, owner: str | None = None
+) -> Caption:
+    text = _safe(str(record))
+    return Caption(id=_safe(key or f"record-{number}"), owner=owner, text=text, error=error)
+
+
+FORMATS: dict[str, Callable[[IO[bytes], str], Iterable[Caption]]] = {
+    "txt": _read_txt,
+    "jsonl": _read_jsonl,
+    "csv": _read_csv,
+    "tsv": _read_tsv,
+    "parquet": _read_parquet,
+    "json": _read_json,
+    "flickr": _read_flickr,
+}
+"""Readers by format."""
+_SUFFIXES = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".parquet": "parquet",
+    ".json": "json",
+    ".token": "flickr",
+    ".token.txt": "flickr",
+}
