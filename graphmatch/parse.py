@@ -7,7 +7,7 @@ dependencies, content words as heads), whichever parser made it; see `graphmatch
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 from graphmatch.errors import ParseError
@@ -152,7 +152,14 @@ class Parse:
         Raises:
             ParseError: a frame's span lies outside the caption.
         """
-        return replace(self, frames=tuple(frames))
+        frames = tuple(frames)
+        for frame in frames:
+            check_frame(frame, len(self))
+        copy = object.__new__(Parse)  # the tree is the same one, and was checked
+        for name in self.__slots__:
+            object.__setattr__(copy, name, getattr(self, name))
+        object.__setattr__(copy, "frames", frames)
+        return copy
 
     @classmethod
     def from_tree(

@@ -116,11 +116,12 @@ def write_part(
     return summary
 
 
-def read_summary(path: str | Path) -> PartSummary | None:
+def read_summary(path: str | Path, *, verify: bool = False) -> PartSummary | None:
     """What a part holds, from its footer.
 
     Args:
         path: the part's file.
+        verify: read every page and compare its checksum.
 
     Returns:
         The summary; None if there is no such file or it is damaged.
@@ -133,6 +134,8 @@ def read_summary(path: str | Path) -> PartSummary | None:
         footer = json.loads(metadata.metadata[_FOOTER])
         check_version(footer["version"], path)
         summary = PartSummary(**{name: footer[name] for name in PartSummary.__slots__})
+        if verify:
+            pq.read_table(path, page_checksum_verification=True)
     except FormatError:
         raise
     except (OSError, pa.ArrowException, KeyError, TypeError, ValueError):

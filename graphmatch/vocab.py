@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from graphmatch.errors import ConfigError, FormatError
+from graphmatch.output import open_output
 
 HGR_SPECIALS = ("<BOS>", "<EOS>", "<UNK>")
 """HGR's first three words; `<EOS>` also pads."""
@@ -126,11 +127,11 @@ class Vocabulary:
             words.append(self.words[number])
         return words
 
-    def save(self, path: str | Path) -> None:
-        """Write the vocabulary as JSON.
+    def to_json(self) -> str:
+        """The vocabulary as JSON, one word a line.
 
-        Args:
-            path: file to write.
+        Returns:
+            Text that `load` reads.
         """
         content = {
             "format": _FORMAT,
@@ -138,8 +139,16 @@ class Vocabulary:
             "unknown": self.unknown,
             "words": self.words,
         }
-        text = json.dumps(content, ensure_ascii=False, indent=0)
-        Path(path).write_text(text + "\n", encoding="utf-8")
+        return json.dumps(content, ensure_ascii=False, indent=0) + "\n"
+
+    def save(self, path: str | Path) -> None:
+        """Write the vocabulary as JSON.
+
+        Args:
+            path: file to write; one that is there is overwritten.
+        """
+        with open_output(path, force=True) as stream:
+            stream.write(self.to_json())
 
     @classmethod
     def load(cls, path: str | Path) -> Vocabulary:

