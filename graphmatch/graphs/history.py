@@ -66,11 +66,12 @@ class HistoryGraph(Graph):
         """
         return chain(node_ptr(self))
 
-    def _rule(self, key: str) -> Rule:
+    def rule(self, key: str) -> Rule:
+        """The rule of an attribute or of a modality, see `Graph.rule`."""
         # PyG collates the entries of a dictionary under their own names
         if key == "modality" or key in (self.get("modality") or ()):
             return _MODALITY
-        return super()._rule(key)
+        return super().rule(key)
 
     def _check(self) -> None:
         names = self.get("modality")
@@ -90,12 +91,14 @@ class HistoryGraph(Graph):
         require(count == len(names), "present", f"{len(names)} columns, one a modality", count)
         require(bool((self.time.diff() >= 0).all()), "time", "ascending seconds", "others")
 
-    def _columns(self) -> Iterator[tuple[str, Tensor]]:
-        yield from super()._columns()
+    def columns(self) -> Iterator[tuple[str, Tensor]]:
+        """Tensors by name, those of the modalities last."""
+        yield from super().columns()
         yield from (self.get("modality") or {}).items()
 
     @classmethod
-    def _from_columns(cls, columns: dict[str, Tensor]) -> Self:
+    def from_tensors(cls, columns: dict[str, Tensor]) -> Self:
+        """The inverse of `columns`; what is in no table is a modality."""
         own: dict[str, Any] = {name: columns.pop(name) for name in cls.RULES if name in columns}
         return cls(modality=columns, **own)
 

@@ -50,6 +50,11 @@ class RegionGraph(Graph):
         super().__init__()
         self._fill(x=x, box=box, size=size, label=label, score=score)
 
+    @property
+    def size(self) -> Tensor:
+        """[1, 2] width and height of the image in pixels, [B, 2] of a batch."""
+        return self["size"]  # type: ignore[no-any-return]  # PyG's method of this name hides it
+
     def _check(self) -> None:
         box = self.box
         inside = bool(((box >= 0) & (box <= 1)).all())
