@@ -1,208 +1,331 @@
-"""`Graph`: what all graph types share: explicit collation, checks, networkx, equality.
+"""`Graph`: what all graph types share: a table of attributes that says how they are collated.
 
-A batch puts several graphs into one big graph without edges between them: tensors are concatenated
-and node numbers shifted. Which tensor is shifted by what stands in a table, `Graph.RULES`; the
-names of attributes mean nothing.
+PyG decides by an attribute's name how it is batched: whatever contains `index` is incremented,
+whatever contains `batch` is not. Here a literal table decides, and an attribute that is not in the
+table is an error.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from types import EllipsisType
-from typing import Any, ClassVar, Self, cast
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-import networkx as nx
 import torch
 from torch import Tensor
 from torch_geometric.data import Batch, Data
 
-from graphmatch.errors import GraphError, choices
+from graphmatch.errors import GraphError
 
-INTEGER = (torch.int64,)
-"""Types of ids and numbers of nodes."""
-FLOATING = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
-"""Types of features."""
+if TYPE_CHECKING:
+    import networkx as nx
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One attribute of a graph type: what it holds and how it is batched.
+    """How one attribute looks and how it is batched.
 
     Args:
-        shape: the dimensions: a name is a size that all attributes of a graph share (`"nodes"`,
-            `"edges"`, `"words"`), a number is that size, a final `...` is any further dimensions.
-        dtype: accepted types; `()` accepts any value, also one that is no tensor.
-        axis: the dimension along which graphs are concatenated; None stacks tensors along a new
-            first dimension and keeps other values as a list.
-        offset: the size that is added for every graph before this one (`"nodes"` for node
-            numbers), one name a row for tensors whose rows number different things, or None.
-        optional: whether a graph may be without it; the graphs of a batch must agree.
-        nested: whether it is a dict of such tensors.
-
-    Example:
-        >>> edges = Rule(shape=(2, "edges"), dtype=INTEGER, axis=1, offset="nodes")
+        shape: sizes: numbers, or letters that mean the same size in every attribute of the graph;
+            `N` counts nodes and `E` edges, `*` stands for any further dimensions.
+        axis: along which items of a batch are put together.
+        offset: letters whose sizes in the items before are added when batching, one for each row
+            along dimension 0; empty if values are no positions.
+        dtype: `int`, `float` or `bool`.
+        names: names of the values 0, 1, ...; used in networkx graphs, -1 is the empty name.
+        optional: whether a graph may lack it.
     """
 
-    shape: tuple[str | int | EllipsisType, ...] = ()
-    dtype: tuple[torch.dtype, ...] = ()
-    axis: int | None = 0
-    offset: str | tuple[str, ...] | None = None
+    shape: tuple[str | int, ...]
+    axis: int = 0
+    offset: tuple[str, ...] = ()
+    dtype: str = "float"
+    names: tuple[str, ...] = ()
     optional: bool = False
-    nested: bool = False
 
 
-class Graph(Data):  # type: ignore[misc]  # PyG has no types
-    """Base of the graph types: a PyG `Data` whose attributes follow the table `RULES`.
+class Graph(Data):  # type: ignore[misc]
+    """A PyG `Data` object whose attributes and their collation are a table.
 
-    Construction checks presence, types and shapes; `validate` also checks values. A new attribute
-    is declared by a subclass: `RULES = {**TextGraph.RULES, "mood": Rule(...)}`.
-
-    Example:
-        >>> class Ring(Graph):
-        ...     RULES = {"edge_index": Rule((2, "edges"), INTEGER, axis=1, offset="nodes"),
-        ...              "weight": Rule(("nodes",), FLOATING)}
-        >>> ring = Ring()
-        >>> ring.assign(weight=torch.ones(2), edge_index=torch.tensor([[0, 1], [1, 0]]))
-        Ring(2 nodes, 2 edges)
-        >>> Batch.from_data_list([ring, ring]).edge_index
-        tensor([[0, 1, 2, 3],
-                [1, 0, 3, 2]])
+    Subclasses give `RULES` and `_check`. They work in PyG's `Batch` and `DataLoader`; the items
+    of a batch come back unchanged.
     """
 
     RULES: ClassVar[Mapping[str, Rule]] = {}
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __inc__(self, key: str, value: Any, *_: Any, **__: Any) -> Any:
+        """What is added to an attribute's values for each item before it in a batch."""
+        rule = self.rule(key)
+        if not rule.offset:
+            return 0
+        counts = [self.size_of(letter) for letter in rule.offset]
+        return torch.tensor(counts).view(-1, *[1] * (value.dim() - 1))  # [rows, 1]
 
-    def assign(self, **values: Any) -> Self:
-        """Set attributes and the number of nodes, then check presence, types and shapes.
+    def __cat_dim__(self, key: str, value: Any, *_: Any, **__: Any) -> int:
+        """Along which dimension an attribute's items are put together in a batch."""
+        return self.rule(key).axis
+
+    def rule(self, key: str) -> Rule:
+        """The rule of an attribute.
 
         Args:
-            values: attributes by name; None leaves one out. Nothing but None leaves the graph
-                empty, which PyG needs when it takes batches apart.
+            key: its name.
 
         Returns:
-            The graph itself.
+            The rule.
 
         Raises:
-            GraphError: an attribute that is missing, unknown, of another type or shape.
+            GraphError: the type has no such attribute; with the nearest name.
         """
-        for name, value in values.items():
-            self._store[name] = value
-        if any(value is not None for value in values.values()):
-            self._check_structure()
-            self.num_nodes = self.counts().get("nodes", 0)
-        return self
+        if key in self.RULES:
+            return self.RULES[key]
+        for suffix in ("batch", "ptr"):  # what PyG's Batch adds
+            if key == suffix or key.removesuffix(f"_{suffix}") in self.RULES:
+                return PLAIN
+        near = get_close_matches(key, self.RULES, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "add it to RULES in a subclass"
+        raise GraphError(
+            f"expected the attributes {', '.join(self.RULES)} of {type(self).__name__} "
+            f"(got {key!r}); {hint}"
+        )
 
-    def counts(self) -> dict[str, int]:
-        """Sizes by name (`nodes`, `edges`, `words`), read off the tensors.
-
-        Returns:
-            The size of every named dimension of the table.
-        """
-        counts: dict[str, int] = {}
-        for name, rule in self.RULES.items():
-            for _, value in self._values(name):
-                if isinstance(value, Tensor):
-                    for size_name, size in zip(rule.shape, value.shape, strict=False):
-                        if isinstance(size_name, str):
-                            counts.setdefault(size_name, size)
-        return counts
-
-    def validate(self, raise_on_error: bool = True) -> Self:
-        """Check the graph, or every graph of a batch: types, shapes and values.
+    def size_of(self, letter: str) -> int:
+        """The size that a letter of the table stands for in this graph.
 
         Args:
-            raise_on_error: False warns instead, as PyG does.
+            letter: a letter of a rule's shape, `"N"` for nodes.
 
         Returns:
-            The graph itself.
+            The size.
+
+        Raises:
+            GraphError: no attribute that is there has it.
+        """
+        for name, rule in self.RULES.items():
+            if letter in rule.shape and self.get(name) is not None:
+                return int(self[name].size(rule.shape.index(letter)))
+        raise GraphError(f"{type(self).__name__} has no attribute with the size {letter}")
+
+    def _fill(self, **values: Any) -> None:
+        """Set the attributes that were given, and the number of nodes, in a constructor."""
+        for name, value in values.items():
+            if value is not None:
+                self[name] = value
+        if values and any(value is not None for value in values.values()):
+            self.num_nodes = self.size_of("N")
+
+    def validate(self, raise_on_error: bool = True) -> bool:
+        """Check every invariant of the graph, or of every item of a batch.
+
+        Args:
+            raise_on_error: raise instead of returning False. Reads values, so on a GPU it
+                synchronises.
+
+        Returns:
+            Whether the graph is valid.
 
         Raises:
             GraphError: what was expected and what was got.
         """
         try:
             if isinstance(self, Batch):
-                for graph in self.to_data_list():
-                    graph.validate()
+                for number, item in enumerate(self.to_data_list()):
+                    try:
+                        item.validate()
+                    except GraphError as error:
+                        raise GraphError(f"graph {number} of the batch: {error}") from error
             else:
-                self._check_structure()
-                if self.num_nodes != self.counts().get("nodes", 0):
-                    raise GraphError(
-                        f"expected num_nodes to be {self.counts().get('nodes', 0)} as in the "
-                        f"tensors (got {self.num_nodes})"
-                    )
-                self._check_values()
-        except GraphError as error:
+                self._check_table()
+                self._check()
+        except GraphError:
             if raise_on_error:
                 raise
-            warnings.warn(str(error), stacklevel=2)
-        return self
+            return False
+        return True
+
+    def _check(self) -> None:
+        """Raise `GraphError` if an invariant of the type is broken; the table was checked."""
+
+    def _check_table(self) -> None:
+        for name in self.keys():
+            if name != "num_nodes":
+                self.rule(name)
+        sizes: dict[str, tuple[int, str]] = {}
+        for name, rule in self.RULES.items():
+            value = self.get(name)
+            if value is None:
+                require(rule.optional, f"{type(self).__name__}.{name}", "a tensor", "nothing")
+                continue
+            check_tensor(name, value, rule)
+            for letter, size in zip(rule.shape, value.shape, strict=False):
+                if isinstance(letter, str) and letter != "*":
+                    known, first = sizes.setdefault(letter, (size, name))
+                    require(size == known, f"{letter} of {name}", f"{known} as in {first}", size)
+        require(self.num_nodes == sizes["N"][0], "num_nodes", sizes["N"][0], self.num_nodes)
 
     def equals(self, other: object) -> bool:
-        """Whether another graph has the same type, attributes, data types and values.
-
-        NaN equals NaN; the device does not count.
+        """Whether another graph is the same: type, attributes, dtypes and every value.
 
         Args:
             other: anything.
 
         Returns:
-            Whether both are the same graph, bit for bit but for the sign of zero.
+            Whether it is equal; not-a-numbers are equal to nothing.
         """
-        if type(other) is not type(self):
-            return False
-        return _equal(self.to_dict(), cast(Graph, other).to_dict())
+        return type(other) is type(self) and _same(self.to_dict(), other.to_dict())
 
     def to_networkx(self) -> nx.MultiDiGraph[int]:
-        """The graph in networkx, without loss, values as plain numbers and lists.
-
-        Node attributes are on the nodes 0 to N - 1, edge attributes on the edges, whose keys are
-        their positions in `edge_index`; all else, the type and the data types are graph attributes.
+        """The graph in networkx, lossless; see `graphmatch.graphs.interchange`.
 
         Returns:
-            A graph that `from_networkx` reads.
+            A directed multigraph with nodes 0 to N - 1.
 
         Raises:
-            GraphError: this is a batch.
+            GraphError: an invalid graph, or a batch.
         """
-        if isinstance(self, Batch):
-            raise GraphError("expected one graph (got a batch): convert those of to_data_list()")
-        graph: nx.MultiDiGraph[int] = nx.MultiDiGraph(type=type(self).__name__, tensors={})
-        graph.add_nodes_from(range(self.num_nodes))
-        edges: list[dict[str, Any]] = []
-        if "edge_index" in self:
-            for key, (source, target) in enumerate(self["edge_index"].t().tolist()):
-                graph.add_edge(source, target, key=key)
-                edges.append(graph.edges[source, target, key])
-        places = {"nodes": [graph.nodes[node] for node in range(self.num_nodes)], "edges": edges}
-        for name, rule in self.RULES.items():
-            if rule.nested and name in self:
-                graph.graph["tensors"][name] = {}
-            for key, value in self._values(name):
-                header = graph.graph["tensors"]
-                if rule.nested:
-                    header, name_or_key = header[name], key
-                else:
-                    name_or_key = name
-                if not isinstance(value, Tensor):
-                    graph.graph[name] = value
-                    continue
-                header[name_or_key] = {
-                    "dtype": str(value.dtype).removeprefix("torch."),
-                    "shape": list(value.shape),
-                }
-                if name == "edge_index":
-                    continue
-                items = places.get(_level(rule), None)
-                rows = value.tolist()
-                for item, row in (
-                    zip(items, rows, strict=True) if items is not None else [(graph.graph, rows)]
-                ):
-                    if rule.nested:
-                        item.setdefault(name, {})[key] = row
-                    else:
-                        item[name] = row
-        return graph
+        from graphmatch.graphs.interchange import graph_to_networkx
+
+        return graph_to_networkx(self)
+
+    @classmethod
+    def from_networkx(cls, graph: nx.MultiDiGraph[int]) -> Self:
+        """The inverse of `to_networkx`; see `graphmatch.graphs.interchange`.
+
+        Args:
+            graph: nodes 0 to N - 1 with the attributes of the table.
+
+        Returns:
+            The graph.
+
+        Raises:
+            GraphError: another type of graph, other node names, missing or impossible values.
+        """
+        from graphmatch.graphs.interchange import graph_from_networkx
+
+        return graph_from_networkx(cls, graph)
+
+    def columns(self) -> Iterator[tuple[str, Tensor]]:
+        """Tensors by name; a type with nested attributes gives them one by one.
+
+        Yields:
+            Name and tensor of each attribute that is there.
+        """
+        for name in self.RULES:
+            if self.get(name) is not None:
+                yield name, self[name]
+
+    @classmethod
+    def from_tensors(cls, columns: dict[str, Tensor]) -> Self:
+        """The inverse of `columns`.
+
+        Args:
+            columns: tensors by name.
+
+        Returns:
+            The graph, not yet validated.
+        """
+        return cls(**columns)
+
+    def __repr__(self) -> str:
+        count = f"{self.num_graphs} graphs; " if isinstance(self, Batch) else ""
+        return f"{type(self).__name__}({count}{self._inside()})" if self.keys() else (
+            f"{type(self).__name__}()"
+        )  # fmt: skip
+
+    def _inside(self) -> str:
+        """What is inside, for the repr."""
+        return f"{self.num_nodes} nodes"
+
+
+PLAIN = Rule(shape=("N", "*"))
+"""Values of nodes that are only put one after the other."""
+
+
+def require(holds: bool, what: str, expected: object, got: object) -> None:
+    """Raise `GraphError` unless a condition holds.
+
+    Args:
+        holds: the condition.
+        what: what was looked at.
+        expected: what it should be.
+        got: what it is.
+
+    Raises:
+        GraphError: if it does not hold.
+    """
+    if not holds:
+        raise GraphError(f"{what}: expected {expected} (got {got})")
+
+
+def check_tensor(name: str, value: object, rule: Rule) -> None:
+    """Raise `GraphError` if a value is no tensor of a rule's dtype and shape.
+
+    Args:
+        name: of the attribute.
+        value: the value.
+        rule: what it should be.
+
+    Raises:
+        GraphError: no tensor, another dtype, another shape, a number that is not finite.
+    """
+    if not isinstance(value, Tensor):
+        raise GraphError(f"{name}: expected a tensor (got {type(value).__name__})")
+    kinds = {"float": value.is_floating_point(), "int": value.dtype == torch.int64}
+    fits = kinds.get(rule.dtype, value.dtype == torch.bool)
+    wanted = {"float": "a floating dtype", "int": "torch.int64"}.get(rule.dtype, "torch.bool")
+    require(fits, f"dtype of {name}", wanted, value.dtype)
+    shape = [size for size in rule.shape if size != "*"]
+    long_enough = value.dim() >= len(shape) if "*" in rule.shape else value.dim() == len(shape)
+    same = all(
+        not isinstance(size, int) or size == got
+        for size, got in zip(shape, value.shape, strict=False)
+    )
+    expected = f"[{', '.join(map(str, rule.shape))}]"
+    require(long_enough and same, f"shape of {name}", expected, tuple(value.shape))
+    if value.is_floating_point():
+        require(bool(torch.isfinite(value).all()), name, "finite numbers", "not finite ones")
+
+
+def chain(ptr: Tensor) -> Tensor:
+    """Edges between neighbours in time, both ways, never from one graph to another.
+
+    Args:
+        ptr: [B + 1] where each graph's nodes start; [0, N] for one graph.
+
+    Returns:
+        edge_index [2, 2 (N - B)], all forward edges first.
+
+    Example:
+        >>> chain(torch.tensor([0, 2, 5])).tolist()
+        [[0, 2, 3, 1, 3, 4], [1, 3, 4, 0, 2, 3]]
+    """
+    last = torch.zeros(int(ptr[-1]), dtype=torch.bool, device=ptr.device)  # [N]
+    ends = ptr[1:][ptr[1:] > ptr[:-1]] - 1
+    last[ends] = True
+    start = torch.nonzero(~last).flatten()  # [N - B]
+    forward = torch.stack((start, start + 1))
+    return torch.cat((forward, forward.flip(0)), dim=1)  # [2, 2 (N - B)]
+
+
+def node_ptr(graph: Graph) -> Tensor:
+    """Where the nodes of each graph start, for one graph or a batch.
+
+    Args:
+        graph: a graph, or a PyG batch of graphs.
+
+    Returns:
+        [B + 1] int64 on the device of the graph.
+    """
+    if isinstance(graph, Batch):
+        return torch.as_tensor(graph.ptr)
+    device = next(value.device for _, value in graph.columns())
+    return torch.tensor([0, graph.num_nodes or 0], device=device)
+
+
+def _same(one: object, two: object) -> bool:
+    if isinstance(one, Tensor) and isinstance(two, Tensor):
+        return one.dtype == two.dtype and torch.equal(one, two)
+    if isinstance(one, Mapping) and isinstance(two, Mapping):
+        return one.keys() == two.keys() and all(_same(one[key], two[key]) for key in one)
+    return type(one) is type(two) and one == two
