@@ -74,4 +74,4 @@ class RegionGraph(Graph):
 
 
 def _extremes(values: Tensor) -> str:
-    return f"{float(values.min()):g} to {float(values.max()):g}"
+    return f"{float(values.min()):g} to {float(values.max()):g}" if values.numel() else "none"

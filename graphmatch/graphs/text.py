@@ -123,15 +123,15 @@ class TextGraph(Graph):
         _in_range("relation", self.relation, 0, labels)
         place = self.span[0] * max(words, 1) + self.span[1]  # [S]
         require(bool((place.diff() > 0).all()), "span", "ascending (node, word) pairs", "others")
+        if self.is_roles:
+            self._check_roles(words)
+        else:
+            self._check_dependencies(nodes, words)
         bare = (self.kind == _EVENT) | (self.kind == _WORD)
         require(
             bool(((self.role < 0) == bare).all()), "role",
             "-1 for events and words and a role for the others", self.role.tolist(),
         )  # fmt: skip
-        if self.is_roles:
-            self._check_roles(words)
-        else:
-            self._check_dependencies(nodes, words)
 
     def _check_roles(self, words: int) -> None:
         kind = self.kind
