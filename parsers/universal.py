@@ -124,11 +124,11 @@ class _Tree:
         """Every conjunct under the first one, every conjunction under the conjunct it precedes."""
         first = list(range(len(self.heads)))
         for token in reversed(self.deepest_first()):
-            if self.deps[token] == "conj":
+            if self.deps[token] == "conj" and self.heads[token] >= 0:
                 first[token] = first[self.heads[token]]
         groups: dict[int, list[int]] = {}
         for token, dep in enumerate(self.deps):
-            if dep == "conj":
+            if dep == "conj" and self.heads[token] >= 0:
                 groups.setdefault(first[token], []).append(token)
         for token, dep in enumerate(self.deps):
             if dep == "cc" and self.heads[token] >= 0:

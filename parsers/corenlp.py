@@ -1,0 +1,138 @@
+"""JSON of a Stanford CoreNLP server as `Parse`.
+
+Source: CoreNLP 3.9, `JSONOutputter`; the fields read are `sentences`, `tokens` and
+`basicDependencies`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+from graphmatch.errors import FormatError, ParseError
+from graphmatch.parse import Parse, find_offsets
+from graphmatch.parsers.conllu import ForeignParse
+from graphmatch.parsers.penn import universal_pos
+from graphmatch.parsers.ud1 import upgrade_labels
+
+
+def read_corenlp(path: str | Path) -> Iterator[ForeignParse]:
+    """Captions of a file with a CoreNLP document a caption.
+
+    Args:
+        path: one document, a JSON list of documents, or a document a line.
+
+    Yields:
+        One caption each, named by its `docId` or its place from 1; a damaged one with its error.
+
+    Raises:
+        FormatError: no such file, not UTF-8.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise FormatError(f"{path}: expected a file of CoreNLP JSON (no such file)")
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise FormatError(f"{path}: expected UTF-8 ({error}); convert the file first") from error
+    for place, document in enumerate(_documents(text), 1):
+        name = str(document.get("docId", place)) if isinstance(document, dict) else str(place)
+        try:
+            if isinstance(document, str):
+                raise ParseError(document)
+            yield ForeignParse(id=name, parse=parse_from_corenlp(document))
+        except ParseError as error:
+            yield ForeignParse(id=name, error=str(error))
+
+
+def parse_from_corenlp(document: Any, text: str | None = None) -> Parse:
+    """The parse of one CoreNLP document; labels of UD v1 become v2.
+
+    Args:
+        document: the decoded JSON.
+        text: the caption; the document's `text`, else the words with spaces between them.
+
+    Returns:
+        The parse, without frames. Offsets are in characters: CoreNLP counts UTF-16 units.
+
+    Raises:
+        ParseError: a missing field, a head outside its sentence, no tree.
+
+    Example:
+        >>> document = {"sentences": [{
+        ...     "tokens": [{"index": 1, "word": "run", "lemma": "run", "pos": "VB",
+        ...                 "characterOffsetBegin": 0, "characterOffsetEnd": 3}],
+        ...     "basicDependencies": [{"dep": "ROOT", "governor": 0, "dependent": 1}]}]}
+        >>> parse_from_corenlp(document).deprels
+        ('root',)
+    """
+    words: list[str] = []
+    lemmas: list[str] = []
+    tags: list[str] = []
+    heads: list[int] = []
+    deprels: list[str] = []
+    sentences: list[int] = []
+    units: list[tuple[int, int]] = []
+    try:
+        for number, sentence in enumerate(document["sentences"]):
+            start, tokens = len(words), sentence["tokens"]
+            arcs = {arc["dependent"]: arc for arc in sentence["basicDependencies"]}
+            for place, token in enumerate(tokens, 1):
+                head = int(arcs[place]["governor"])
+                if not 0 <= head <= len(tokens):
+                    raise ParseError(f"expected a governor in [0, {len(tokens)}] (got {head})")
+                words.append(str(token.get("originalText") or token["word"]))
+                lemmas.append(str(token.get("lemma") or words[-1].lower()))
+                tags.append(str(token["pos"]))
+                heads.append(start + head - 1 if head else -1)
+                deprels.append(str(arcs[place]["dep"]))
+                sentences.append(number)
+                units.append((token["characterOffsetBegin"], token["characterOffsetEnd"]))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ParseError(
+            "expected a CoreNLP document with sentences, tokens (word, pos, characterOffsetBegin, "
+            f"characterOffsetEnd) and basicDependencies ({type(error).__name__}: {error})"
+        ) from error
+    if text is None:
+        text = str(document.get("text") or " ".join(words))
+    heads, deprels = upgrade_labels(tags, heads, deprels)
+    return Parse(
+        text=text,
+        words=tuple(words),
+        lemmas=tuple(lemmas),
+        pos=tuple(universal_pos(tag, deprel) for tag, deprel in zip(tags, deprels, strict=True)),
+        tags=tuple(tags),
+        heads=tuple(heads),
+        deprels=tuple(deprels),
+        offsets=_offsets(text, words, units),
+        sentences=tuple(sentences),
+    )
+
+
+def _offsets(
+    text: str, words: list[str], units: list[tuple[int, int]]
+) -> tuple[tuple[int, int], ...]:
+    """Spans in characters; looked up in the text where the document's do not point at the words."""
+    ends = accumulate((2 if character > "\uffff" else 1 for character in text), initial=0)
+    place = {unit: position for position, unit in enumerate(ends)}
+    spans = tuple((place.get(start, -1), place.get(end, -1)) for start, end in units)
+    fits = all(text[start:end] == word for word, (start, end) in zip(words, spans, strict=True))
+    return spans if fits else find_offsets(text, words)
+
+
+def _documents(text: str) -> Iterator[Any]:
+    """Decoded documents; a string says why one cannot be decoded."""
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        for line in text.splitlines():
+            if line.strip():
+                try:
+                    yield json.loads(line)
+                except (ValueError, RecursionError) as error:
+                    yield f"expected a JSON document on each line ({error})"
+        return
+    yield from content if isinstance(content, list) else [content]
