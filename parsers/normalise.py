@@ -30,41 +30,103 @@ def normalise(text: str) -> tuple[str, tuple[int, ...]]:
     """
     if _PLAIN.match(text):
         origin: tuple[int, ...] = tuple(range(len(text) + 1))
-        return (text.lower() if _is_shouted(text) else text), origin
-    characters: list[str] = []
+        return (text.lower() if is_shouted(text) else text), origin
     positions: list[int] = []
-    for piece, position in _composed(text):
-        for character in piece:
-            if character in _ZERO_WIDTH:
+    characters: list[str] = []
+    for position, character in enumerate(text):
+        if character in _ZERO_WIDTH:
+            continue
+        if _is_blank(character):
+            if not characters or characters[-1] == " ":
                 continue
-            if character.isspace() or unicodedata.category(character) == "Cc":
-                if not characters or characters[-1] == " ":
-                    continue
-                character = " "
-            characters.append(character)
-            positions.append(position)
+            character = " "
+        characters.append(character)
+        positions.append(position)
     if characters and characters[-1] == " ":
         characters.pop()
         positions.pop()
-    clean = "".join(characters)
-    if _is_shouted(clean):
+    # composed last: a letter and its mark may have had a zero-width character between them
+    clean, positions = _composed("".join(characters), positions)
+    if is_shouted(clean):
         # a letter whose lower case is two characters would shift the positions: it stays
-        clean = "".join(c.lower() if len(c.lower()) == 1 else c for c in clean)
+        lower = "".join(c.lower() if len(c.lower()) == 1 else c for c in clean)
+        clean, positions = _composed(lower, positions)
     return clean, (*positions, len(text))
 
 
-def _composed(text: str) -> list[tuple[str, int]]:
-    """Pieces of the NFC form with their positions; the text as it is where they do not add up."""
-    plain = [(character, position) for position, character in enumerate(text)]
+def original_span(text: str, origin: tuple[int, ...], start: int, end: int) -> tuple[int, int]:
+    r"""Where a span of clean text lies in the original one.
+
+    A letter that was composed of several is covered whole; what `normalise` dropped at the end of
+    the span is not.
+
+    Args:
+        text: the original text.
+        origin: what `normalise` gave.
+        start: first character of the span in the clean text.
+        end: end of the span in the clean text, past `start`.
+
+    Returns:
+        Its start and end in the original text.
+
+    Example:
+        >>> text = "cafe\u0301\u200b bar"
+        >>> clean, origin = normalise(text)
+        >>> original_span(text, origin, 0, 4)
+        (0, 5)
+    """
+    last = origin[end - 1] + 1
+    after = origin[end]
+    while after > last and _is_blank(text[after - 1]):
+        after -= 1
+    return origin[start], max(after, last)
+
+
+def _is_blank(character: str) -> bool:
+    """Whether a character is dropped or becomes a space."""
+    return (
+        character.isspace()
+        or character in _ZERO_WIDTH
+        or (character < " " or character > "~")
+        and unicodedata.category(character) == "Cc"
+    )
+
+
+def _composed(text: str, positions: list[int]) -> tuple[str, list[int]]:
+    """The NFC form; each of its characters has the position of the first one it is made of."""
     if unicodedata.is_normalized("NFC", text):
-        return plain
+        return text, positions
     starts = [i for i, c in enumerate(text) if i == 0 or not unicodedata.combining(c)]
-    bounds = zip(starts, [*starts[1:], len(text)], strict=True)
-    pieces = [(unicodedata.normalize("NFC", text[a:b]), a) for a, b in bounds]
-    whole = "".join(piece for piece, _ in pieces)
-    # some scripts compose across what looks like a boundary
-    return pieces if whole == unicodedata.normalize("NFC", text) else plain
+    clean: list[str] = []
+    places: list[int] = []
+    raw = composed = ""
+    first = 0
+    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+        piece = text[start:end]
+        alone = unicodedata.normalize("NFC", piece)
+        together = unicodedata.normalize("NFC", raw + piece)
+        if raw and together != composed + alone:  # Hangul and some vowel signs join letters
+            raw, composed = raw + piece, together
+            continue
+        clean.append(composed)
+        places += [positions[first]] * len(composed)
+        raw, composed, first = piece, alone, start
+    clean.append(composed)
+    places += [positions[first]] * len(composed)
+    return "".join(clean), places
 
 
-def _is_shouted(text: str) -> bool:
+def is_shouted(text: str) -> bool:
+    """Whether a text of at least two words is written wholly in capitals.
+
+    Args:
+        text: a caption.
+
+    Returns:
+        Whether it is.
+
+    Example:
+        >>> is_shouted("A DOG"), is_shouted("DOG"), is_shouted("A dog")
+        (True, False, False)
+    """
     return text.isupper() and " " in text

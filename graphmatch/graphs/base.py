@@ -80,7 +80,7 @@ class Graph(Data):  # type: ignore[misc]
         """
         if key in self.RULES:
             return self.RULES[key]
-        for suffix in ("batch", "ptr"):  # what PyG's Batch adds
+        for suffix in ("batch", "ptr") if isinstance(self, Batch) else ():  # what PyG adds
             if key == suffix or key.removesuffix(f"_{suffix}") in self.RULES:
                 return PLAIN
         near = get_close_matches(key, self.RULES, n=1)

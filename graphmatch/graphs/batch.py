@@ -172,7 +172,10 @@ def collate_pairs(pairs: Sequence[tuple[TextGraph, str, Graph, str]]) -> MatchBa
 
 
 def batch_graphs(graphs: Sequence[Graph], *, follow: Sequence[str] = ()) -> Any:
-    """A PyG batch of graphs of one type.
+    """A PyG batch of graphs of one type, after checking that they go together.
+
+    PyG's own collation takes the attributes of the first graph: one that only later graphs have is
+    lost there, and mixed dtypes are promoted. Here both are errors.
 
     Args:
         graphs: at least one graph.
@@ -182,7 +185,7 @@ def batch_graphs(graphs: Sequence[Graph], *, follow: Sequence[str] = ()) -> Any:
         The `torch_geometric.data.Batch`.
 
     Raises:
-        GraphError: no graph, several types, attributes or modalities that differ.
+        GraphError: no graph, several types; attributes, dtypes or modalities that differ.
     """
     graphs = list(graphs)
     require(bool(graphs), "a batch", "at least one graph", "none")
@@ -193,4 +196,8 @@ def batch_graphs(graphs: Sequence[Graph], *, follow: Sequence[str] = ()) -> Any:
         require(keys == sorted(first.keys()), "attributes", sorted(first.keys()), keys)
     if isinstance(first, HistoryGraph):
         check_modalities([graph for graph in graphs if isinstance(graph, HistoryGraph)])
+    dtypes = {name: value.dtype for name, value in first.columns()}
+    for graph in graphs:
+        for name, value in graph.columns():
+            require(value.dtype == dtypes[name], f"dtype of {name}", dtypes[name], value.dtype)
     return Batch.from_data_list(graphs, follow_batch=list(follow))

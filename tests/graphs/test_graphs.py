@@ -192,6 +192,16 @@ def test_graphs_of_two_types_are_refused():
         batch_graphs([])
 
 
+def test_batch_refuses_what_pyg_would_lose_or_change(image):
+    bare = RegionGraph(x=image.x, box=image.box, size=image.size)
+    double = RegionGraph(x=image.x.double(), box=image.box, size=image.size)
+    for pair in ([bare, image], [image, bare]):
+        with pytest.raises(GraphError, match="attributes"):
+            batch_graphs(pair)
+    with pytest.raises(GraphError, match="dtype of x"):
+        batch_graphs([bare, double])
+
+
 def test_permuted_regions_make_the_permuted_batch(image):
     order = torch.tensor([1, 0])
     moved = RegionGraph(
