@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
@@ -19,8 +20,10 @@ _COLOURS = {  # kind -> fill, text; readable by colour-blind people and in grey
 }
 _EDGE = "#7a828c"
 _FONT = 14
+Pictured = tuple[Parse, Sequence[GraphColumns]]
+"""A caption and those of its graphs that are drawn."""
 FORMATS = ("svg", "html", "png")
-"""Formats that `save_picture` writes, by the suffix of the file."""
+"""Formats that `save_pictures` writes, by the suffix of the file."""
 
 
 def graph_svg(graph: GraphColumns, parse: Parse) -> str:
@@ -58,54 +61,54 @@ def graph_svg(graph: GraphColumns, parse: Parse) -> str:
     )
 
 
-def graph_html(graphs: list[GraphColumns], parse: Parse) -> str:
-    """A page with pictures of a caption's graphs; pointing at a node lights up its words.
+def graphs_html(captions: Sequence[Pictured]) -> str:
+    """A page with pictures of captions' graphs; pointing at a node lights up its words.
 
     Args:
-        graphs: role or dependency graphs of the caption.
-        parse: the caption.
+        captions: (parse, its graphs) of each caption.
 
     Returns:
         A whole HTML document that needs nothing else.
 
     Example:
         >>> parse = Parse.from_tree(["dogs"], heads=[-1], deprels=["root"])
-        >>> graph_html([], parse).startswith("<!doctype html>")
+        >>> graphs_html([(parse, [])]).startswith("<!doctype html>")
         True
     """
-    pictures = "\n".join(f"<figure>\n{graph_svg(graph, parse)}\n</figure>" for graph in graphs)
-    return _PAGE.format(text=_escape(parse.text), pictures=pictures)
+    parts = []
+    for parse, graphs in captions:
+        parts.append(f"<h2>{_escape(parse.text)}</h2>")
+        parts.extend(f"<figure>\n{graph_svg(graph, parse)}\n</figure>" for graph in graphs)
+    return _PAGE.format(pictures="\n".join(parts))
 
 
-def save_picture(
-    path: str | Path, graphs: list[GraphColumns], parse: Parse, *, force: bool = False
-) -> None:
-    """Write pictures of a caption's graphs to a file, below each other.
+def save_pictures(path: str | Path, captions: Sequence[Pictured], *, force: bool = False) -> None:
+    """Write pictures of captions' graphs to a file, below each other.
 
     Args:
         path: the file; its suffix says the format: svg (one graph), html or png.
-        graphs: one graph or more.
-        parse: the caption.
+        captions: (parse, its graphs) of each caption.
         force: overwrite a file that is there.
 
     Raises:
-        ConfigError: another suffix, several graphs for SVG, a file that is there, or PNG without
-            matplotlib.
+        ConfigError: another suffix, no graph, several graphs for SVG, a file that is there, or PNG
+            without matplotlib.
     """
     path = Path(path)
     format = path.suffix.lower().lstrip(".")
     if format not in FORMATS:
         raise ConfigError(choices("picture format", format, FORMATS))
+    graphs = [(graph, parse) for parse, own in captions for graph in own]
     if not graphs or (format == "svg" and len(graphs) > 1):
         raise ConfigError(
-            f"expected one graph for {format} (got {len(graphs)}); html takes several"
+            f"expected one graph for {format} (got {len(graphs)}); html and png take several"
         )
     if format == "png":
-        content = _png([lay_out(graph, parse.words) for graph in graphs])
+        content = _png([lay_out(graph, parse.words) for graph, parse in graphs])
         with open_output(path, force=force, binary=True) as stream:
             stream.write(content)
         return
-    text = graph_svg(graphs[0], parse) if format == "svg" else graph_html(graphs, parse)
+    text = graph_svg(*graphs[0]) if format == "svg" else graphs_html(captions)
     with open_output(path, force=force) as stream:
         stream.write(text + "\n")
 
@@ -209,7 +212,7 @@ _PAGE = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<title>{text}</title>
+<title>Caption graphs</title>
 <style>
 body {{ font-family: sans-serif; margin: 2em; color: #1b1f23 }}
 figure {{ margin: 1em 0; overflow-x: auto }}
@@ -218,7 +221,6 @@ g.word.lit rect {{ fill: #ffe3f1 }}
 </style>
 </head>
 <body>
-<h1>{text}</h1>
 {pictures}
 <script>
 for (const node of document.querySelectorAll("g[data-words]")) {{

@@ -1,0 +1,41 @@
+# `make demo` and `make test` do everything on a machine with Python 3.11, pip and make.
+PYTHON ?= python3
+BIN := .venv/bin
+DATA ?= datasets/samples
+
+.PHONY: venv demo test check lint bench docs clean
+
+venv: .venv/installed
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: venv
+	$(BIN)/graphmatch parse datasets/samples/captions.txt --out demo/graphs
+	$(BIN)/graphmatch info demo/graphs
+	$(BIN)/graphmatch show 1 2 3 4 5 6 --store demo/graphs --out demo/graphs.html --force
+	@echo "Open demo/graphs.html in a browser; the graphs are in demo/graphs."
+
+test: venv
+	$(BIN)/python -m pytest
+
+check: lint
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: venv
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict -p graphmatch
+
+bench: venv
+	$(BIN)/python benchmarks/parse_rate.py $(DATA)/captions.txt
+
+docs: venv
+	$(BIN)/graphmatch show --graph roles --force --out docs/images/caption.svg \
+		"A man in a red shirt rides a horse and waves at two children on the beach."
+	$(BIN)/python -m pytest --doctest-glob='*.md' README.md docs
+
+clean:
+	rm -rf .venv demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
