@@ -32,7 +32,8 @@ class GraphColumns:
         relation: E labels: the role of the target, or a Universal Dependencies label.
 
     Raises:
-        GraphError: columns of different length, a node out of range, an unknown kind.
+        GraphError: columns of different length, a node out of range, spans that do not ascend, an
+            unknown kind.
 
     Example:
         >>> graph = GraphColumns(
@@ -75,6 +76,9 @@ class GraphColumns:
                     f"expected node numbers in [0, {nodes}) in {name} "
                     f"(got {min(column)} to {max(column)})"
                 )
+        spans = list(zip(self.span_node, self.span_word, strict=True))
+        if spans != sorted(set(spans)):
+            raise GraphError(f"expected (node, word) pairs in ascending order (got {spans})")
         if self.span_word and min(self.span_word) < 0:
             raise GraphError(f"expected word positions from 0 (got {min(self.span_word)})")
 

@@ -94,12 +94,12 @@ class Parse:
         heads: T positions of the heads, -1 for a root.
         deprels: T Universal Dependencies v2 labels.
         offsets: T pairs (start, end) in characters of `text`.
-        sentences: T sentence numbers from 0; heads never cross a sentence border.
+        sentences: T sentence numbers from 0, ascending; heads never cross a sentence border.
         frames: the predicates in order of their first word.
 
     Raises:
-        ParseError: columns of different length, a head outside the caption, in another sentence
-            or on a cycle, a span outside the caption.
+        ParseError: columns of different length, sentence numbers that do not ascend, a head
+            outside the caption, in another sentence or on a cycle, a span outside the caption.
 
     Example:
         >>> parse = Parse.from_tree(["dogs", "run"], heads=[1, -1], deprels=["nsubj", "root"])
@@ -125,6 +125,8 @@ class Parse:
                 raise ParseError(
                     f"expected {count} {name}, one a word (got {len(getattr(self, name))})"
                 )
+        if any(b < a for a, b in pairwise((0, *self.sentences))):
+            raise ParseError(f"expected ascending sentence numbers from 0 (got {self.sentences})")
         _check_forest(self.heads, self.sentences)
         previous = 0
         for start, end in self.offsets:
@@ -250,7 +252,7 @@ def check_frame(frame: Frame, count: int) -> None:
     for what, words in (("verb", frame.verb), *((a.role, a.words) for a in frame.arguments)):
         if not words:
             raise ParseError(f"expected at least one word in {what} (got none)")
-        if words[0] < 0 or words[-1] >= count or any(b <= a for a, b in pairwise(words)):
+        if words[0] < 0 or words[-1] >= count or list(words) != sorted(set(words)):
             raise ParseError(
                 f"expected ascending positions in [0, {count}) for {what} (got {words})"
             )

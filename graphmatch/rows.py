@@ -134,10 +134,14 @@ def table_to_rows(table: pa.Table) -> Iterable[CaptionRow]:
     missing = [name for name in SCHEMA.names if name not in table.column_names]
     if missing:
         raise FormatError(f"expected the columns of a graph store (missing: {', '.join(missing)})")
-    for record in table.select(SCHEMA.names).to_pylist():
+    try:
+        records = table.select(SCHEMA.names).to_pylist()
+    except UnicodeDecodeError as error:
+        raise FormatError(f"a caption table is damaged: {error}") from error
+    for record in records:
         try:
             yield _row(record)
-        except (TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise FormatError(f"row {record['id']!r} is damaged: {error}") from error
 
 
@@ -187,5 +191,5 @@ def _graph_array(graphs: Sequence[GraphColumns | None]) -> pa.Array:
         )
         for field in _GRAPH
     ]
-    absent = pa.array([graph is None for graph in graphs])
+    absent = pa.array([graph is None for graph in graphs], pa.bool_())
     return pa.StructArray.from_arrays(fields, fields=list(_GRAPH), mask=absent)

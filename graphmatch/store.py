@@ -6,7 +6,8 @@ store/part-00000.parquet   rows of `graphmatch.rows.SCHEMA`, zstd, page checksum
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import pyarrow.parquet as pq
 
 from graphmatch.errors import FormatError
 from graphmatch.rows import SCHEMA, CaptionRow, table_to_rows
-from graphmatch.store_format import ROW_GROUP, read_manifest
+from graphmatch.store_format import FOOTER, check_version, read_manifest
 
 
 class GraphStore:
@@ -47,21 +48,25 @@ class GraphStore:
                 f"{path}: expected a finished store (this one was interrupted); "
                 "run the same graphmatch parse command again, it goes on where it stopped"
             )
-        self._files = [self._open(part) for part in self.manifest["parts"]]
+        self._parts = [self._check(part) for part in self.manifest["parts"]]
         self._group: tuple[tuple[int, int], list[CaptionRow]] | None = None
 
-    def _open(self, part: Any) -> pq.ParquetFile:
-        path = self.path / str(part["file"])
+    def _check(self, part: Any) -> tuple[Path, pq.FileMetaData]:
+        path = self.path / part["file"]
         try:
-            file = pq.ParquetFile(path, page_checksum_verification=True)
-        except (OSError, pa.ArrowException) as error:
+            footer = pq.read_metadata(path)
+            check_version(json.loads(footer.metadata[FOOTER])["version"], path)
+            names = footer.schema.to_arrow_schema().names
+        except FormatError:
+            raise
+        except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
             raise FormatError(
                 f"{path}: expected a part of the store (missing, truncated or damaged); "
                 "run the same graphmatch parse command again to make it anew"
             ) from error
-        if file.metadata.num_rows != part["rows"] or file.schema_arrow.names != SCHEMA.names:
+        if footer.num_rows != part["rows"] or names != SCHEMA.names:
             raise FormatError(f"{path}: expected {part['rows']} captions of the store's schema")
-        return file
+        return path, footer
 
     def __len__(self) -> int:
         return sum(part["rows"] for part in self.manifest["parts"])
@@ -72,26 +77,30 @@ class GraphStore:
 
     def __iter__(self) -> Iterator[CaptionRow]:
         """All captions in order, a few hundred in memory at a time."""
-        for part, file in enumerate(self._files):
-            for group in range(file.num_row_groups):
-                yield from self._read(part, group)
+        for part, (_, footer) in enumerate(self._parts):
+            for group in range(footer.num_row_groups):
+                yield from table_to_rows(self._read(part, group))
 
-    def _read(self, part: int, group: int) -> list[CaptionRow]:
+    def _read(self, part: int, group: int, columns: Sequence[str] = SCHEMA.names) -> pa.Table:
+        path, footer = self._parts[part]
         try:
-            return list(table_to_rows(self._files[part].read_row_group(group)))
+            # opened for each read: a store of many parts would run out of file handles
+            with pq.ParquetFile(path, metadata=footer, page_checksum_verification=True) as file:
+                return file.read_row_group(group, columns=columns)
         except (OSError, pa.ArrowException) as error:
-            name = self.manifest["parts"][part]["file"]
             raise FormatError(
-                f"{self.path / name}: a page is damaged ({error}); delete the file and run the "
+                f"{path}: a page is damaged ({error}); delete the file and run the "
                 "same graphmatch parse command again"
             ) from error
 
     @cached_property
-    def _places(self) -> dict[str, tuple[int, int]]:
-        places: dict[str, tuple[int, int]] = {}
-        for part, file in enumerate(self._files):
-            for row, key in enumerate(file.read(columns=["id"]).column("id").to_pylist()):
-                places.setdefault(key, (part, row))  # a repeated id is a failed row further on
+    def _places(self) -> dict[str, tuple[int, int, int]]:
+        places: dict[str, tuple[int, int, int]] = {}
+        for part, (_, footer) in enumerate(self._parts):
+            for group in range(footer.num_row_groups):
+                for row, key in enumerate(self._read(part, group, ["id"]).column(0).to_pylist()):
+                    # a repeated id is a failed row further on
+                    places.setdefault(key, (part, group, row))
         return places
 
     @property
@@ -117,11 +126,10 @@ class GraphStore:
         """
         if key not in self._places:
             raise KeyError(f"no caption with id {key!r} in {self.path}")
-        part, row = self._places[key]
-        group, offset = divmod(row, ROW_GROUP)
+        part, group, row = self._places[key]
         if self._group is None or self._group[0] != (part, group):
-            self._group = ((part, group), self._read(part, group))
-        return self._group[1][offset]
+            self._group = ((part, group), list(table_to_rows(self._read(part, group))))
+        return self._group[1][row]
 
     def words(self) -> Iterator[tuple[str, ...]]:
         """Words of the captions that were parsed, in order, for `Vocabulary.build`."""

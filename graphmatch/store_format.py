@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,10 +23,13 @@ from graphmatch.rows import CaptionRow, rows_to_table
 FORMAT = "graphmatch-graphs"
 VERSION = 1
 MANIFEST = "manifest.json"
-_FOOTER = b"graphmatch"
+FOOTER = b"graphmatch"
+"""Key of a part's footer: JSON of its format version and its `PartSummary`."""
 ROW_GROUP = 256
 """Rows that one random access reads."""
 _LISTED = 1000  # failures that the manifest lists by id
+_PART = re.compile(r"part-\d{5,}\.parquet")
+_LEFTOVER = re.compile(rf"(?:{_PART.pattern}|{re.escape(MANIFEST)})\.\d+\.tmp")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +103,7 @@ def write_part(
     summary = summarise(rows, digest)
     content = {name: getattr(summary, name) for name in PartSummary.__slots__}
     footer = {"version": VERSION, **content}
-    table = rows_to_table(rows).replace_schema_metadata({_FOOTER: json.dumps(footer).encode()})
+    table = rows_to_table(rows).replace_schema_metadata({FOOTER: json.dumps(footer).encode()})
     path = Path(folder) / part_name(number)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
@@ -131,7 +135,7 @@ def read_summary(path: str | Path, *, verify: bool = False) -> PartSummary | Non
     """
     try:
         metadata = pq.read_metadata(path)
-        footer = json.loads(metadata.metadata[_FOOTER])
+        footer = json.loads(metadata.metadata[FOOTER])
         check_version(footer["version"], path)
         summary = PartSummary(**{name: footer[name] for name in PartSummary.__slots__})
         if verify:
@@ -223,16 +227,25 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
         if content["format"] != FORMAT:
             raise FormatError(f"{path}: expected format {FORMAT} (got {content['format']!r})")
         check_version(content["version"], path)
-        for name, kind in (("job", dict), ("counts", dict), ("parts", list), ("complete", bool)):
-            if not isinstance(content[name], kind):
-                raise TypeError(name)
+        _check_kinds(content, job=dict, counts=dict, parts=list, complete=bool)
+        _check_kinds(content["counts"], captions=int, failed=int, event_only=int)
+        for part in content["parts"]:
+            _check_kinds(part, file=str, rows=int, digest=str)
+            if not _PART.fullmatch(part["file"]):
+                raise TypeError(f"{part['file']!r} is no part of a store")
     except FormatError:
         raise
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise FormatError(
             f"{path}: the manifest is damaged ({error}); make the store again"
         ) from error
     return dict(content)
+
+
+def _check_kinds(record: dict[str, Any], **kinds: type) -> None:
+    for name, kind in kinds.items():
+        if not isinstance(record[name], kind):
+            raise TypeError(f"{name} is {record[name]!r:.100}")
 
 
 def prepare_folder(path: str | Path, job: dict[str, Any], *, force: bool = False) -> None:
@@ -251,17 +264,18 @@ def prepare_folder(path: str | Path, job: dict[str, Any], *, force: bool = False
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"{path}: expected a folder for the store (got a file)")
     folder.mkdir(parents=True, exist_ok=True)
-    for leftover in folder.glob("*.tmp"):
-        if leftover.name.startswith(("part-", MANIFEST)):
-            leftover.unlink()
-    present = sorted(entry.name for entry in folder.iterdir())
+    leftovers = [entry for entry in folder.iterdir() if _LEFTOVER.fullmatch(entry.name)]
+    present = sorted({entry.name for entry in folder.iterdir()} - {e.name for e in leftovers})
+    if present and not _is_ours(folder / MANIFEST):
+        raise ConfigError(f"{path}: expected a new or empty folder, or a store (got {present[:3]})")
+    for leftover in leftovers:
+        leftover.unlink()
     if not present:
         return
-    if MANIFEST not in present:
-        raise ConfigError(f"{path}: expected a new or empty folder, or a store (got {present[:3]})")
     if force:
-        for part in folder.glob("part-*.parquet"):
-            part.unlink()
+        for entry in folder.iterdir():
+            if _PART.fullmatch(entry.name):
+                entry.unlink()
         (folder / MANIFEST).unlink()
         return
     stored = read_manifest(folder)["job"]
@@ -272,3 +286,8 @@ def prepare_folder(path: str | Path, job: dict[str, Any], *, force: bool = False
             f"{path}: the store was made by another job ({changes}); choose another folder, "
             "or --force to throw it away"
         )
+
+
+def _is_ours(manifest: Path) -> bool:
+    """Whether a manifest is a store's, damaged or not: web pages have a manifest.json too."""
+    return manifest.is_file() and FORMAT.encode() in manifest.read_bytes()[:100]

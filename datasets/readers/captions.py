@@ -22,6 +22,7 @@ import gzip
 import io
 import json
 import sys
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,7 +92,7 @@ def read_captions(
     file = Path(path)
     if file.is_dir():
         raise FormatError(f"{path}: expected a file of captions (got a folder)")
-    if not file.is_file():
+    if not file.exists():
         raise FormatError(f"{path}: no such file")
     with file.open("rb") as stream:
         zipped = stream.peek(2)[:2] == b"\x1f\x8b"
@@ -99,7 +100,7 @@ def read_captions(
             try:
                 reader = FORMATS[format or guess_format(name)]
                 yield from _complete(reader(cast(IO[bytes], content), name), prefix)
-            except (EOFError, gzip.BadGzipFile, OSError) as error:
+            except (EOFError, OSError, zlib.error) as error:
                 if not zipped:
                     raise
                 raise FormatError(f"{path}: the gzip file is truncated or damaged") from error
@@ -168,27 +169,39 @@ def _read_jsonl(stream: IO[bytes], name: str) -> Iterator[_Found]:
 
 def _read_csv(stream: IO[bytes], name: str, delimiter: str = ",") -> Iterator[_Found]:
     csv.field_size_limit(1 << 30)
-    lines = (line for _, line, _ in _lines(stream, name, keep_ends=True))
-    reader = csv.DictReader(lines, delimiter=delimiter)
-    if reader.fieldnames is None or not {*_TEXT_FIELDS} & {*reader.fieldnames}:
+    taken: list[str] = []  # lines of the row that is being read, for the error if it has one
+
+    def lines() -> Iterator[str]:
+        for _, line, _ in _lines(stream, name, keep_ends=True):
+            taken.append(line)
+            yield line
+
+    # strict: else a quote that nobody closes swallows the rest of the file without a word
+    reader = csv.DictReader(lines(), delimiter=delimiter, strict=True)
+    try:
+        header = reader.fieldnames or ()
+    except csv.Error as problem:
+        raise FormatError(f"{name}: expected a header of CSV ({problem})") from problem
+    if not {*_TEXT_FIELDS} & {*header}:
         raise FormatError(
             f"{name}: expected a header with one of the columns {', '.join(_TEXT_FIELDS)} "
-            f"(got {reader.fieldnames})"
+            f"(got {list(header)})"
         )
     number = 0
     while True:
         number += 1
+        taken.clear()
         try:
             record = next(reader)
         except StopIteration:
             return
         except csv.Error as problem:
-            yield f"row-{number}", None, None, "", f"expected a row of CSV ({problem})"
+            text = _safe("".join(taken))
+            yield f"row-{number}", None, None, text, f"expected a row of CSV ({problem})"
             continue
         if None in record or None in record.values():
-            text = delimiter.join(str(value) for value in record.values())
-            error = f"expected {len(reader.fieldnames)} columns as in the header"
-            yield f"row-{number}", None, None, _safe(text), error
+            error = f"expected {len(header)} columns as in the header"
+            yield f"row-{number}", None, None, _safe("".join(taken)), error
         else:
             yield from _from_record(record, number)
 
@@ -210,11 +223,21 @@ def _read_parquet(stream: IO[bytes], name: str) -> Iterator[_Found]:
             )
         number = 0
         for batch in file.iter_batches(1024):
-            for record in batch.to_pylist():
+            names, columns = batch.schema.names, [_values(column) for column in batch.columns]
+            for values in zip(*columns, strict=True):
                 number += 1
-                yield from _from_record(record, number)
-    except (pa.ArrowException, OSError) as error:
+                yield from _from_record(dict(zip(names, values, strict=True)), number)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise FormatError(f"{name}: the Parquet file is truncated or damaged ({error})") from error
+
+
+def _values(column: Any) -> list[Any]:
+    """Values of an Arrow column; bytes that are no UTF-8 as surrogates, as in other formats."""
+    try:
+        return list(column.to_pylist())
+    except UnicodeDecodeError:
+        raw = column.cast("large_binary").to_pylist()
+        return [None if v is None else v.decode("utf-8", "surrogateescape") for v in raw]
 
 
 def _read_json(stream: IO[bytes], name: str) -> Iterator[_Found]:
@@ -299,7 +322,7 @@ def _one(record: object, text: object, *, place: str, key: str | None, owner: st
 
 
 def _first(record: dict[Any, Any], names: tuple[str, ...]) -> str | None:
-    return next((str(record[name]) for name in names if record.get(name) is not None), None)
+    return next((str(record[n]) for n in names if record.get(n) not in (None, "")), None)
 
 
 def _shown(record: object) -> str:

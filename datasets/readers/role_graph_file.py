@@ -6,6 +6,7 @@ Source: HGR official code, `miscs/parse_sent_to_role_graph.ipynb`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import index
 from typing import Any
 
 from graphmatch.columns import GraphColumns
@@ -68,8 +69,8 @@ def role_graph_from_json(graph: RoleGraphJson) -> tuple[tuple[str, ...], GraphCo
         The T words of the caption, and its role graph with the event -> action edges added.
 
     Raises:
-        FormatError: a missing ROOT, a node without role or spans, a span outside the caption,
-            an edge to an unknown node.
+        FormatError: a missing ROOT or one that does not span all words, a node without role or
+            spans, a span outside the caption, an edge to an unknown node.
 
     Example:
         >>> words, columns = role_graph_from_json(
@@ -84,24 +85,26 @@ def role_graph_from_json(graph: RoleGraphJson) -> tuple[tuple[str, ...], GraphCo
         names = ["ROOT", *(name for name in nodes if name != "ROOT")]
         number = {name: position for position, name in enumerate(names)}
         roles = ["", *(str(nodes[name]["role"]) for name in names[1:])]
-        spans = [[int(word) for word in nodes[name]["spans"]] for name in names]
+        spans = [list(nodes[name]["spans"]) for name in names]
         links = [(number[source], number[target]) for source, target, *_ in edges]
+        if spans[0] != list(range(len(words))):
+            raise ValueError(f"ROOT has the span {spans[0]} of {len(words)} words")
+        for name, span in zip(names, spans, strict=True):
+            if any(not 0 <= word < len(words) for word in span):
+                raise ValueError(f"node {name} has the span {span} of {len(words)} words")
+        pairs = [(0, node) for node, role in enumerate(roles) if role == "V"] + links
+        columns = GraphColumns(
+            kind=("event", *("action" if role == "V" else "entity" for role in roles[1:])),
+            role=tuple(roles),
+            span_node=tuple(node for node, span in enumerate(spans) for _ in span),
+            span_word=tuple(index(word) for span in spans for word in span),
+            source=tuple(source for source, _ in pairs),
+            target=tuple(target for _, target in pairs),
+            relation=tuple(roles[target] for _, target in pairs),
+        )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise FormatError(
             "expected [nodes, edges] with a ROOT node, and role, spans and words in every node "
             f"(got {type(error).__name__}: {error})"
         ) from error
-    for name, span in zip(names, spans, strict=True):
-        if any(not 0 <= word < len(words) for word in span):
-            raise FormatError(f"expected spans inside {len(words)} words (node {name} has {span})")
-    actions = [node for node, role in enumerate(roles) if role == "V"]
-    pairs = [(0, action) for action in actions] + links
-    return words, GraphColumns(
-        kind=("event", *("action" if role == "V" else "entity" for role in roles[1:])),
-        role=tuple(roles),
-        span_node=tuple(node for node, span in enumerate(spans) for _ in span),
-        span_word=tuple(word for span in spans for word in span),
-        source=tuple(source for source, _ in pairs),
-        target=tuple(target for _, target in pairs),
-        relation=tuple(roles[target] for _, target in pairs),
-    )
+    return words, columns

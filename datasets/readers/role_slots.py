@@ -101,6 +101,8 @@ def role_slots(
     slot = {0: 0}  # node of the graph -> row of `relation`
     for node in range(1, len(graph)):
         kind = graph.kind[node]
+        if kind not in used:
+            raise GraphError(f"expected actions and entities after the event (got {kind!r})")
         number = used[kind]
         if number == len(masks[kind]) or not spans[node] or min(spans[node]) >= max_words:
             continue

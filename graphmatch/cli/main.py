@@ -63,3 +63,7 @@ def main() -> None:
 def _stop(message: str, code: int) -> None:
     typer.echo(f"graphmatch: {message}", err=True)
     sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

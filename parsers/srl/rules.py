@@ -63,8 +63,7 @@ class _Rules(ClauseTree):
         found: list[tuple[str, int, int]] = []
         if self.deprels[clause] == "acl:relcl":
             found.extend(self.relative(token, clause))
-        if not any(role in ("ARG0", "ARG1", "ARG2") and start < 0 for role, start, _ in found):
-            found.extend(self.subject_argument(token, clause))
+        found.extend(self.subject_argument(token, clause))
         if clause != token:
             found.append(("ARG2", *self.complement(clause, token)))
         # objects come first so that a phrase cannot take their number

@@ -29,7 +29,11 @@ class ClauseTree:
 
     def __init__(self, parse: Parse) -> None:
         self.heads = parse.heads
-        self.deprels = parse.deprels
+        # a root is a root whatever a damaged analysis calls it: its label promises no head
+        self.deprels = tuple(
+            label if head >= 0 else "root"
+            for head, label in zip(parse.heads, parse.deprels, strict=True)
+        )
         self.tags = parse.tags
         self.pos = parse.pos
         self.lower = [word.lower() for word in parse.words]
@@ -111,10 +115,10 @@ class ClauseTree:
                 left = min(left, self.left[child])
                 right = max(right, self.right[child])
         if branch > token:
-            right = min(right, self.left[branch] - 1)
+            right = max(min(right, self.left[branch] - 1), token)
         else:
-            left = max(left, self.right[branch] + 1)
-        return left, max(right, left) + 1
+            left = min(max(left, self.right[branch] + 1), token)
+        return left, right + 1
 
     def complement(self, token: int, copula: int) -> tuple[int, int]:
         """The phrase of a predicate noun or adjective without what belongs to its clause."""
