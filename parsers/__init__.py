@@ -10,7 +10,7 @@ from graphmatch.parsers.base import Parser
 PARSERS = {
     "spacy": "graphmatch.parsers.spacy:SpacyParser",
     "stanza": "graphmatch.parsers.stanza:StanzaParser",
-    "conllu": "graphmatch.parsers.conllu:ConlluParser",
+    "conllu": "graphmatch.parsers.conllu_parser:ConlluParser",
 }
 """Parsers by name, as import strings."""
 

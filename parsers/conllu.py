@@ -1,4 +1,4 @@
-"""CoNLL-U: reading, writing, and a parser that looks captions up in a file.
+"""CoNLL-U: captions read from files, and written.
 
 Source: universaldependencies.org/format.html.
 """
@@ -6,7 +6,9 @@ Source: universaldependencies.org/format.html.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -38,10 +40,11 @@ class ForeignParse:
 def read_conllu(path: str | Path) -> Iterator[ForeignParse]:
     """Captions of a CoNLL-U file, in order.
 
-    A caption is one sentence, or the sentences in a row that share a `# caption_id`. Ranges of
-    multi-word tokens and empty nodes are skipped, so words are syntactic words. The text is the
-    `# text` comment, else made of the words and `SpaceAfter=No`; several sentences are joined by a
-    space. A missing universal tag comes from the Penn tag.
+    A caption is one sentence, or the sentences in a row that share a `# caption_id` or are
+    numbered by `# caption_sentence`. Words are syntactic words: ranges of multi-word tokens only
+    say where their words stand, empty nodes are skipped. The text is the `# text` comment, else
+    made of the tokens and `SpaceAfter=No`; several sentences are joined by a space. A missing
+    universal tag comes from the Penn tag.
 
     Args:
         path: the file, UTF-8.
@@ -50,7 +53,7 @@ def read_conllu(path: str | Path) -> Iterator[ForeignParse]:
         One caption each; a damaged one with its error and the line where it starts.
 
     Raises:
-        FormatError: no such file, or not UTF-8.
+        FormatError: no such file.
 
     Example:
         >>> import tempfile
@@ -62,7 +65,7 @@ def read_conllu(path: str | Path) -> Iterator[ForeignParse]:
     """
     pending: list[_Sentence] = []
     for sentence in _sentences(path):
-        if pending and (sentence.caption is None or sentence.caption != pending[0].caption):
+        if pending and not _continues(sentence, pending[0]):
             yield _caption(pending)
             pending = []
         pending.append(sentence)
@@ -73,8 +76,8 @@ def read_conllu(path: str | Path) -> Iterator[ForeignParse]:
 def to_conllu(parse: Parse, caption_id: str | None = None) -> str:
     """A parse as CoNLL-U, a block of lines for each sentence.
 
-    `read_conllu` gives the same parse back, but for its frames. Offsets come back if the words
-    stand in the text one after the other.
+    `read_conllu` gives the same parse back, but for its frames. What the format has no place for
+    goes into comments (`caption_sentence`, `text_json`) and the last column (`Span=start:end`).
 
     Args:
         parse: the parse.
@@ -88,125 +91,44 @@ def to_conllu(parse: Parse, caption_id: str | None = None) -> str:
         >>> to_conllu(parse).splitlines()[1].split()
         ['1', 'run', 'run', 'X', '_', '_', '0', 'root', '_', '_']
     """
-    lines = []
     count = len(parse)
     starts = [t for t in range(count) if t == 0 or parse.sentences[t] != parse.sentences[t - 1]]
-    for start, end in zip(starts, [*starts[1:], count], strict=True):
+    spans = parse.offsets if find_offsets(parse.text, parse.words) != parse.offsets else None
+    lines = []
+    for number, (start, end) in enumerate(zip(starts, [*starts[1:], count], strict=True), 1):
         if caption_id is not None:
             lines.append(f"# caption_id = {_flat(caption_id)}")
-        if start == 0:
+        if len(starts) > 1:
+            lines.append(f"# caption_sentence = {number}")
+        if number == 1:
             lines.append(f"# text = {_flat(parse.text)}")
+            if _flat(parse.text) != parse.text:
+                lines.append(f"# text_json = {json.dumps(parse.text)}")
         for token in range(start, end):
             head = parse.heads[token]
-            lines.append(
-                "\t".join(
-                    (
-                        str(token - start + 1),
-                        _cell(parse.words[token]),
-                        _cell(parse.lemmas[token]),
-                        _cell(parse.pos[token]),
-                        _cell(parse.tags[token]),
-                        "_",
-                        str(head - start + 1 if head >= 0 else 0),
-                        _cell(parse.deprels[token]),
-                        "_",
-                        "_",
-                    )
-                )
+            cells = (
+                str(token - start + 1),
+                _cell(parse.words[token]),
+                _cell(parse.lemmas[token]),
+                _cell(parse.pos[token]),
+                _cell(parse.tags[token]),
+                "_",
+                str(head - start + 1 if head >= 0 else 0),
+                _cell(parse.deprels[token]),
+                "_",
+                "Span={}:{}".format(*spans[token]) if spans else "_",
             )
+            lines.append("\t".join(cells))
         lines.append("")
     return "".join(line + "\n" for line in lines)
 
 
 @dataclass
-class ConlluParser:
-    """Captions looked up in a CoNLL-U file by their text, with frames by rules.
-
-    Args:
-        path: the file; read at first use and kept in memory.
-        frames: makes the predicate frames of a tree; `rule_frames` by default.
-
-    Raises:
-        FormatError: at first use, if there is no such file or it is not UTF-8.
-
-    Example:
-        >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp()) / "a.conllu"
-        >>> parse = Parse.from_tree(["dogs", "run"], heads=[1, -1], deprels=["nsubj", "root"],
-        ...                         pos=["NOUN", "VERB"])
-        >>> _ = path.write_text(to_conllu(parse))
-        >>> ConlluParser(path).parse("dogs run").frames[0].verb
-        (1,)
-    """
-
-    path: str | Path
-    frames: Callable[[Parse], tuple[Frame, ...]] = field(default=rule_frames)
-
-    name = "conllu"
-
-    @property
-    def version(self) -> str:
-        """Digest of the file."""
-        path = Path(self.path)
-        if not path.is_file():
-            raise FormatError(f"{path}: expected a CoNLL-U file (no such file)")
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=8)).hexdigest()
-
-    def parse(self, text: str) -> Parse:
-        """The parse of a caption that the file holds.
-
-        Args:
-            text: the caption; white space and capitals count as `normalise` leaves them.
-
-        Returns:
-            Its parse; without words for empty text.
-
-        Raises:
-            ParseError: the file does not hold the caption, or only damaged.
-        """
-        key = normalise(text)[0]
-        if not key:
-            return Parse.from_tree([], heads=[], deprels=[], text=text)
-        found = self._captions.get(key)
-        if found is None:
-            raise ParseError(f"{self.path}: no caption with this text among {len(self._captions)}")
-        found = replace(found, text=text, offsets=find_offsets(text, found.words))
-        return found.with_frames(self.frames(found))
-
-    def pipe(self, texts: Iterable[str], batch_size: int = 128) -> Iterator[Parse]:  # noqa: ARG002
-        """Parses in the order of the captions, lazily.
-
-        Args:
-            texts: captions.
-            batch_size: of no effect: nothing is computed.
-
-        Yields:
-            One parse a caption.
-
-        Raises:
-            ParseError: as `parse`.
-        """
-        return map(self.parse, texts)
-
-    @cached_property
-    def _captions(self) -> dict[str, Parse]:
-        captions: dict[str, Parse] = {}
-        for caption in read_conllu(self.path):
-            if caption.parse is not None:
-                captions.setdefault(normalise(caption.parse.text)[0], caption.parse)
-        return captions
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "frames": self.frames}
-
-
-@dataclass
 class _Sentence:
     line: int
-    caption: str | None
-    text: str | None
-    rows: list[list[str]]
+    rows: list[list[str]] = field(default_factory=list)
+    ranges: dict[int, list[str]] = field(default_factory=dict)  # first word -> its row
+    comments: dict[str, str] = field(default_factory=dict)
     error: str | None = None
 
 
@@ -214,48 +136,55 @@ def _sentences(path: str | Path) -> Iterator[_Sentence]:
     file = Path(path)
     if not file.is_file():
         raise FormatError(f"{path}: expected a CoNLL-U file (no such file)")
-    current: _Sentence | None = None
-    try:
-        with file.open(encoding="utf-8-sig", newline=None) as stream:
-            for number, raw in enumerate(stream, 1):
-                line = raw.rstrip("\n")
-                if not line.strip():
-                    if current is not None and (current.rows or current.error):
-                        yield current
-                    current = None
-                    continue
-                if current is None:
-                    current = _Sentence(number, None, None, [])
+    current = _Sentence(1)
+    with file.open("rb") as stream:
+        for number, raw in enumerate(stream, 1):
+            try:
+                line = raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+            except UnicodeDecodeError as error:
+                current.error = current.error or f"line {number}: expected UTF-8 ({error})"
+                continue
+            if line.strip():
                 _read_line(current, line, number)
-        if current is not None and (current.rows or current.error):
-            yield current
-    except UnicodeDecodeError as error:
-        raise FormatError(f"{path}: expected UTF-8 ({error}); convert the file first") from error
+                continue
+            if current.rows or current.error:
+                yield current
+            current = _Sentence(number + 1)
+    if current.rows or current.error:
+        yield current
 
 
-_COMMENT = re.compile(r"#\s*(caption_id|text)\s*=\s?(.*)")
+_COMMENT = re.compile(r"#\s*(caption_id|caption_sentence|text_json|text)\s*=\s?(.*)")
 
 
 def _read_line(sentence: _Sentence, line: str, number: int) -> None:
     if line.startswith("#"):
         match = _COMMENT.match(line)
-        if match and match[1] == "text":
-            sentence.text = match[2]
-        elif match:
-            sentence.caption = match[2]
+        if match:
+            sentence.comments[match[1]] = match[2]
         return
     cells = line.split("\t")
     if len(cells) != 10:
         sentence.error = sentence.error or (
             f"line {number}: expected 10 columns with tabs (got {len(cells)})"
         )
-    elif re.fullmatch(r"\d+[-.]\d+", cells[0]) is None:
+    elif match := re.fullmatch(r"(\d{1,9})-(\d{1,9})", cells[0]):
+        sentence.ranges[int(match[1])] = cells
+    elif re.fullmatch(r"\d+\.\d+", cells[0]) is None:
         sentence.rows.append(cells)
+
+
+def _continues(sentence: _Sentence, first: _Sentence) -> bool:
+    """Whether a sentence belongs to the caption that `first` begins."""
+    if "caption_sentence" in sentence.comments:
+        return sentence.comments["caption_sentence"] != "1"
+    name = sentence.comments.get("caption_id")
+    return name is not None and name == first.comments.get("caption_id")
 
 
 def _caption(sentences: list[_Sentence]) -> ForeignParse:
     first = sentences[0]
-    name = first.caption if first.caption is not None else f"line-{first.line}"
+    name = first.comments.get("caption_id", f"line-{first.line}")
     try:
         return ForeignParse(id=name, parse=_parse(sentences))
     except ParseError as error:
@@ -263,48 +192,107 @@ def _caption(sentences: list[_Sentence]) -> ForeignParse:
 
 
 def _parse(sentences: list[_Sentence]) -> Parse:
-    words: list[str] = []
-    columns: dict[str, list[Any]] = {name: [] for name in ("lemma", "pos", "tag", "head", "deprel")}
-    numbers = []
+    columns: list[list[Any]] = [[], [], [], [], [], []]
+    numbers: list[int] = []
+    tokens: list[tuple[str, int]] = []  # surface form and number of words
     texts = []
+    misc = []
     for number, sentence in enumerate(sentences):
         if sentence.error is not None:
             raise ParseError(sentence.error)
-        start = len(words)
+        start = len(numbers)
         for place, cells in enumerate(sentence.rows, 1):
-            if cells[0] != str(place):
-                raise ParseError(f"expected word number {place} (got {cells[0]!r})")
-            if not cells[6].isascii() or not cells[6].isdigit() or len(cells[6]) > 9:
-                raise ParseError(f"expected the number of a head (got {cells[6]!r})")
-            head = int(cells[6])
-            if head > len(sentence.rows):
-                raise ParseError(f"expected a head in [0, {len(sentence.rows)}] (got {head})")
-            form, tag = cells[1], _value(cells[4])
-            deprel = _value(cells[7]) or "dep"
-            words.append(form)
-            columns["lemma"].append(_value(cells[2]) or (form if form == "_" else form.lower()))
-            columns["pos"].append(_value(cells[3]) or universal_pos(tag, deprel))
-            columns["tag"].append(tag)
-            columns["head"].append(start + head - 1 if head else -1)
-            columns["deprel"].append(deprel)
+            for column, value in zip(columns, _read_cells(cells, place, sentence), strict=True):
+                column.append(value)
+            columns[4][-1] += start if columns[4][-1] >= 0 else 0
             numbers.append(number)
-        if sentence.text is not None:
-            texts.append(sentence.text)
-        elif number == 0 or sentences[0].text is None:
-            texts.append(_spell(sentence.rows))
-    return Parse.from_tree(
-        words, heads=columns["head"], deprels=columns["deprel"], pos=columns["pos"],
-        tags=columns["tag"], lemmas=columns["lemma"], text=" ".join(texts), sentences=numbers,
+            misc.append(cells[9])
+        own, spelt = _tokens(sentence)
+        tokens += own
+        # `to_conllu` writes the text of the whole caption at its first sentence
+        if "text" in sentence.comments:
+            texts.append(sentence.comments["text"])
+        elif number == 0 or "text" not in sentences[0].comments:
+            texts.append(spelt)
+    text = _whole_text(sentences[0], " ".join(texts))
+    words, lemmas, pos, tags, heads, deprels = map(tuple, columns)
+    offsets = _read_spans(misc) or _find_tokens(text, tokens, words)
+    return Parse(
+        text=text, words=words, lemmas=lemmas, pos=pos, tags=tags, heads=heads, deprels=deprels,
+        offsets=offsets, sentences=tuple(numbers),
     )  # fmt: skip
 
 
-def _spell(rows: list[list[str]]) -> str:
-    """The text of words whose MISC column may say that no space follows."""
+def _read_cells(
+    cells: list[str], place: int, sentence: _Sentence
+) -> tuple[str, str, str, str, int, str]:
+    """Form, lemma, universal tag, Penn tag, head from 0 in the sentence, label of a word."""
+    if cells[0] != str(place):
+        raise ParseError(f"expected word number {place} (got {cells[0]!r})")
+    if not cells[1]:
+        raise ParseError(f"expected the form of word {place} (got an empty column)")
+    if not cells[6].isascii() or not cells[6].isdigit() or len(cells[6]) > 9:
+        raise ParseError(f"expected the number of a head (got {cells[6]!r})")
+    head = int(cells[6])
+    if head > len(sentence.rows):
+        raise ParseError(f"expected a head in [0, {len(sentence.rows)}] (got {head})")
+    form, tag, deprel = cells[1], _value(cells[4]), _value(cells[7]) or "dep"
+    lemma = _value(cells[2]) or form.lower()
+    return form, lemma, _value(cells[3]) or universal_pos(tag, deprel), tag, head - 1, deprel
+
+
+def _tokens(sentence: _Sentence) -> tuple[list[tuple[str, int]], str]:
+    """Surface tokens with their number of words, and the text that they spell."""
+    tokens = []
     pieces = []
-    for cells in rows:
-        no_space = "SpaceAfter=No" in cells[9].split("|")
-        pieces.append(cells[1] + ("" if no_space else " "))
-    return "".join(pieces).strip()
+    place = 1
+    while place <= len(sentence.rows):
+        cells, end = sentence.rows[place - 1], place
+        if place in sentence.ranges:
+            cells = sentence.ranges[place]
+            end = int(cells[0].partition("-")[2])
+            if not place < end <= len(sentence.rows):
+                raise ParseError(f"expected a range of words inside the sentence (got {cells[0]})")
+        tokens.append((cells[1], end - place + 1))
+        pieces.append(cells[1] + ("" if "SpaceAfter=No" in cells[9].split("|") else " "))
+        place = end + 1
+    return tokens, "".join(pieces).strip()
+
+
+def _find_tokens(
+    text: str, tokens: list[tuple[str, int]], words: tuple[str, ...]
+) -> tuple[tuple[int, int], ...]:
+    """Spans of words: tokens are looked up in the text, words inside their token."""
+    spans: list[tuple[int, int]] = []
+    for (start, end), (_, count) in zip(
+        find_offsets(text, [surface for surface, _ in tokens]), tokens, strict=True
+    ):
+        if count == 1:
+            spans.append((start, end))
+            continue
+        own = words[len(spans) : len(spans) + count]
+        spans += [(start + a, start + b) for a, b in find_offsets(text[start:end], own)]
+    return tuple(spans)
+
+
+def _read_spans(misc: list[str]) -> tuple[tuple[int, int], ...] | None:
+    matches = [re.search(r"(?:^|\|)Span=(\d{1,9}):(\d{1,9})(?:\||$)", cell) for cell in misc]
+    if not all(matches):
+        return None
+    return tuple((int(match[1]), int(match[2])) for match in matches if match)
+
+
+def _whole_text(first: _Sentence, text: str) -> str:
+    """The text, exactly as it was where a comment could not hold it."""
+    if "text_json" not in first.comments:
+        return text
+    try:
+        exact = json.loads(first.comments["text_json"])
+    except (ValueError, RecursionError) as error:
+        raise ParseError(f"expected JSON in the text_json comment ({error})") from error
+    if not isinstance(exact, str) or any("\ud800" <= c <= "\udfff" for c in exact):
+        raise ParseError("expected a Unicode string in the text_json comment")
+    return exact
 
 
 def _value(cell: str) -> str:

@@ -53,7 +53,7 @@ def parse_from_corenlp(document: Any, text: str | None = None) -> Parse:
 
     Args:
         document: the decoded JSON.
-        text: the caption; the document's `text`, else the words with spaces between them.
+        text: the caption; the document's `text`, else the words with a space where one was.
 
     Returns:
         The parse, without frames. Offsets are in characters: CoreNLP counts UTF-16 units.
@@ -80,8 +80,10 @@ def parse_from_corenlp(document: Any, text: str | None = None) -> Parse:
         for number, sentence in enumerate(document["sentences"]):
             start, tokens = len(words), sentence["tokens"]
             arcs = {arc["dependent"]: arc for arc in sentence["basicDependencies"]}
+            if len(arcs) != len(sentence["basicDependencies"]):
+                raise ParseError("expected one governor a word (got a word with two)")
             for place, token in enumerate(tokens, 1):
-                head = int(arcs[place]["governor"])
+                head = _integer(arcs[place]["governor"], "governor")
                 if not 0 <= head <= len(tokens):
                     raise ParseError(f"expected a governor in [0, {len(tokens)}] (got {head})")
                 words.append(str(token.get("originalText") or token["word"]))
@@ -90,14 +92,17 @@ def parse_from_corenlp(document: Any, text: str | None = None) -> Parse:
                 heads.append(start + head - 1 if head else -1)
                 deprels.append(str(arcs[place]["dep"]))
                 sentences.append(number)
-                units.append((token["characterOffsetBegin"], token["characterOffsetEnd"]))
+                begin, end = token["characterOffsetBegin"], token["characterOffsetEnd"]
+                units.append((_integer(begin, "offset"), _integer(end, "offset")))
     except (KeyError, TypeError, AttributeError) as error:
         raise ParseError(
             "expected a CoreNLP document with sentences, tokens (word, pos, characterOffsetBegin, "
             f"characterOffsetEnd) and basicDependencies ({type(error).__name__}: {error})"
         ) from error
     if text is None:
-        text = str(document.get("text") or " ".join(words))
+        text = str(document.get("text") or _spell(words, units))
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ParseError("expected Unicode text (got a lone surrogate)")
     heads, deprels = upgrade_labels(tags, heads, deprels)
     return Parse(
         text=text,
@@ -120,7 +125,29 @@ def _offsets(
     place = {unit: position for position, unit in enumerate(ends)}
     spans = tuple((place.get(start, -1), place.get(end, -1)) for start, end in units)
     fits = all(text[start:end] == word for word, (start, end) in zip(words, spans, strict=True))
-    return spans if fits else find_offsets(text, words)
+    if fits:
+        return spans
+    found = find_offsets(text, words)
+    missing = next((n for n, (start, end) in enumerate(found) if start == end), None)
+    if missing is not None:
+        raise ParseError(f"expected the words of the document in the text (no {words[missing]!r})")
+    return found
+
+
+def _spell(words: list[str], units: list[tuple[int, int]]) -> str:
+    """The text of words: a space where their offsets leave one."""
+    previous = units[0][0] if units else 0
+    pieces = []
+    for word, (start, end) in zip(words, units, strict=True):
+        pieces.append(f" {word}" if start > previous else word)
+        previous = end
+    return "".join(pieces)
+
+
+def _integer(value: object, what: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ParseError(f"expected an integer as {what} (got {value!r})")
+    return value
 
 
 def _documents(text: str) -> Iterator[Any]:
@@ -128,7 +155,7 @@ def _documents(text: str) -> Iterator[Any]:
     try:
         content = json.loads(text)
     except (ValueError, RecursionError):
-        for line in text.splitlines():
+        for line in text.split("\n"):
             if line.strip():
                 try:
                     yield json.loads(line)

@@ -6,6 +6,7 @@ Source: GSMN (CVPR 2020) section 3.1; official code, `model.py` and the `*_caps.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Literal, get_args
 
 import numpy as np
@@ -72,7 +73,7 @@ def dependency_pairs(parse: Parse, *, numbering: Numbering = "caption") -> list[
     else:
         sentences = parse.sentences
         starts = [t for t in range(len(parse)) if t == 0 or sentences[t] != sentences[t - 1]]
-        bounds = list(zip(starts, [*starts[1:], len(parse)], strict=True))
+        bounds = list(pairwise([*starts, len(parse)]))
     pairs = []
     for start, end in bounds:
         heads = parse.heads[start:end]

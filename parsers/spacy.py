@@ -9,6 +9,7 @@ from typing import Any
 
 from graphmatch.errors import ConfigError, ParseError
 from graphmatch.parse import Frame, Parse, find_offsets
+from graphmatch.parsers.base import check_batch_size
 from graphmatch.parsers.normalise import normalise, original_span
 from graphmatch.parsers.srl.rules import rule_frames
 from graphmatch.parsers.universal import to_universal
@@ -102,6 +103,7 @@ class SpacyParser:
             ParseError: as `parse`.
         """
         nlp = self._pipeline()
+        check_batch_size(batch_size)
         texts = iter(texts)
         while batch := list(islice(texts, batch_size)):
             for text in batch:

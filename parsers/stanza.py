@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,7 +13,7 @@ from typing import Any
 
 from graphmatch.errors import ConfigError, ParseError
 from graphmatch.parse import Frame, Parse, find_offsets
-from graphmatch.parsers.base import Parser
+from graphmatch.parsers.base import Parser, check_batch_size
 from graphmatch.parsers.normalise import is_shouted, normalise
 from graphmatch.parsers.spacy import SpacyParser
 from graphmatch.parsers.srl.rules import rule_frames
@@ -52,15 +53,19 @@ class StanzaParser:
 
     @property
     def version(self) -> str:
-        """Versions of stanza and of the tagger, and the name and size of the parser's model."""
+        """Versions of stanza and of the tagger, and a digest of the models."""
         import_stanza()
         from importlib.metadata import version
 
         model = self._lone_model()
-        if model is None:
-            return f"stanza {version('stanza')}, {self.lang}"
-        size = model.stat().st_size
-        return f"stanza {version('stanza')}, {model.name} of {size} bytes, {self._tagger.version}"
+        files = sorted(Path(self.folder).rglob("*.pt")) if model is None else [model]
+        digest = hashlib.blake2b(digest_size=8)
+        for file in files:
+            with file.open("rb") as stream:
+                digest.update(hashlib.file_digest(stream, "blake2b").digest())
+        names = "models" if model is None else model.name
+        tagger = "" if model is None else f", {self._tagger.version}"
+        return f"stanza {version('stanza')}, {self.lang} {names} {digest.hexdigest()}{tagger}"
 
     def parse(self, text: str) -> Parse:
         """The parse of one caption.
@@ -91,6 +96,7 @@ class StanzaParser:
         """
         nlp = self._pipeline()
         whole = self._lone_model() is None
+        check_batch_size(batch_size)
         texts = iter(texts)
         while batch := list(islice(texts, batch_size)):
             parses = self._run(nlp, batch) if whole else self._reparse(nlp, batch)

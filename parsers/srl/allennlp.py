@@ -81,8 +81,8 @@ def srl_record(record: Any, key: str = "") -> SrlRecord:
     if isinstance(record, ParseError):
         raise record
     try:
-        words = tuple(str(word) for word in record["words"])
-        sequences = [[str(tag) for tag in verb["tags"]] for verb in record["verbs"]]
+        words = tuple(_strings(record["words"]))
+        sequences = [_strings(verb["tags"]) for verb in record["verbs"]]
     except (KeyError, TypeError) as error:
         raise ParseError(
             "expected a record with words and verbs, each with tags "
@@ -151,17 +151,23 @@ def flat_parse(record: SrlRecord) -> Parse:
     return Parse.from_tree(record.words, heads=heads, deprels=deprels, frames=record.frames)
 
 
+def _strings(values: object) -> list[str]:
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise TypeError(f"expected a list of strings, got {values!r:.80}")
+    return values
+
+
 def _records(text: str) -> Iterator[tuple[str, Any]]:
     try:
         content = json.loads(text)
     except (ValueError, RecursionError):
-        for place, line in enumerate(filter(str.strip, text.splitlines()), 1):
+        for place, line in enumerate(filter(str.strip, text.split("\n")), 1):
             try:
                 yield str(place), json.loads(line)
             except (ValueError, RecursionError) as error:
                 yield str(place), ParseError(f"expected a JSON record on each line ({error})")
         return
-    if isinstance(content, dict) and "words" not in content:
+    if isinstance(content, dict) and not isinstance(content.get("words"), list):
         yield from content.items()
     else:
         records = content if isinstance(content, list) else [content]

@@ -460,9 +460,8 @@ def test_lines_are_read_as_they_are_needed(tmp_path, name):
     head = "caption\tx\n" if name == "a.tsv" else "caption\n" if name == "a.csv" else ""
     line = {"a.jsonl": '"ok"', "a.tsv": "ok\t1", "a.token": "1#0\tok"}.get(name, "ok")
     path = tmp_path / name
-    path.write_text(head + f"{line}\n" * 100_000)
-    stream = path.open("rb")
-    reader = iter(FORMATS[guess_format(name)](stream, name))
-    next(reader)
-    assert stream.tell() < 200_000 < path.stat().st_size or stream.tell() <= 16_384
-    stream.close()
+    path.write_text(head + f"{line}\n" * 1000)
+    with path.open("rb") as stream:
+        reader = iter(FORMATS[guess_format(name)](stream, name))
+        next(reader)
+        assert stream.tell() < 50

@@ -183,28 +183,21 @@ def test_a_failed_record_goes_nowhere(tree):
         flat_parse(failed)
 
 
-# known defects: each fails for the reason it gives, and its mark must go when it is mended
-
-
 @pytest.mark.parametrize("words", ["ab", [None, 3], [["a"], "b"]])
-@pytest.mark.xfail(strict=True, reason="anything that can be walked through is taken as words")
 def test_words_that_are_no_strings_are_a_parse_error(words):
     with pytest.raises(ParseError):
         srl_record({"words": words, "verbs": []})
 
 
-@pytest.mark.xfail(strict=True, reason="a string of tags is read letter by letter")
 def test_tags_in_one_string_are_a_parse_error():
     with pytest.raises(ParseError):
         srl_record({"words": ["a", "b"], "verbs": [{"tags": "OO"}]})
 
 
-@pytest.mark.xfail(strict=True, reason="a record named words is taken for a record itself")
 def test_a_record_may_be_named_words(read):
     assert [record.id for record in read(json.dumps({"words": RECORD}))] == ["words"]
 
 
-@pytest.mark.xfail(strict=True, reason="str.splitlines also splits inside JSON strings")
 def test_a_line_separator_inside_a_string_does_not_end_a_line(read):
     line = json.dumps({**RECORD, "caption": "a\u2028b"}, ensure_ascii=False)
     assert [record.error for record in read(f"{line}\n{line}")] == [None, None]
