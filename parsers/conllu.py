@@ -5,21 +5,16 @@ Source: universaldependencies.org/format.html.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from graphmatch.errors import FormatError, ParseError
-from graphmatch.parse import Frame, Parse, find_offsets
-from graphmatch.parsers.normalise import normalise
+from graphmatch.parse import Parse, find_offsets
 from graphmatch.parsers.penn import universal_pos
-from graphmatch.parsers.srl.rules import rule_frames
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

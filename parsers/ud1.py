@@ -39,11 +39,11 @@ _SUBTYPES = frozenset(
 def upgrade_labels(
     tags: Sequence[str], heads: Sequence[int], deprels: Sequence[str]
 ) -> tuple[list[int], list[str]]:
-    """Heads and labels of a UD v1 tree as a UD v2 tree; a v2 tree comes back unchanged,
-    unless nothing in it tells the versions apart.
+    """Heads and labels of a UD v1 tree as a UD v2 tree.
 
-    Noun phrases under a verb, adjective or adverb become `obl`; a conjunction moves to the
-    conjunct that follows it; lexical suffixes (`nmod:in`) are cut. Under a noun that is a
+    A v2 tree comes back unchanged, unless nothing in it tells the versions apart. Noun phrases
+    under a verb, adjective or adverb become `obl`; a conjunction moves to the conjunct that
+    follows it; lexical suffixes (`nmod:in`) are cut. Under a noun that is a
     predicate `nmod` stays: whether it belongs to the noun or to the clause is not in the tree.
 
     Args:

@@ -142,14 +142,17 @@ class _Tree:
 
     def release_auxiliaries(self) -> None:
         """Dependents of an auxiliary belong to its verb."""
-        for token, dep in enumerate(self.deps):
-            if dep in _FUNCTION and self.heads[token] >= 0:
-                verb = self.heads[token]
-                taken = any(self.deps[child] == "dobj" for child in self.children[verb])
-                for child in list(self.children[token]):
-                    self.move(child, verb)
-                    if self.deps[child] in ("attr", "acomp"):
-                        self.deps[child] = "dep" if taken else "dobj"
+        verb = list(range(len(self.heads)))  # of an auxiliary, through other auxiliaries
+        for token in reversed(self.deepest_first()):
+            if self.deps[token] in _FUNCTION and self.heads[token] >= 0:
+                verb[token] = verb[self.heads[token]]
+        for token, head in enumerate(self.heads):
+            if head >= 0 and verb[head] != head:
+                if self.deps[token] in ("attr", "acomp"):
+                    siblings = self.children[verb[head]]
+                    taken = any(self.deps[child] == "dobj" for child in siblings)
+                    self.deps[token] = "dep" if taken else "dobj"
+                self.move(token, verb[head])
 
     def object_of(self, token: int) -> int:
         """The object of a preposition: its noun or clause, or that of a preposition below it."""
