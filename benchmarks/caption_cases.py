@@ -5,8 +5,8 @@ python benchmarks/caption_cases.py CASES.json [--parser spacy] [--model NAME]
 A case has `tokens`, `ud` (heads from 0, labels, accepted alternatives, skipped words), `srl`
 (predicates with arguments; some optional, some with other accepted roles) and `role_graph`.
 Dependencies: without punctuation, labels cut at ":". Arguments: equal span, role or an accepted
-one; optional ones count neither way. Role graphs: nodes without the event, as (role, span); edges as
-(action, role, span), after accepted roles were renamed and optional parts taken out.
+one; optional ones count neither way. Role graphs: nodes without the event, as (role, span); edges
+as (action, role, span), after accepted roles were renamed and optional parts taken out.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
 python benchmarks/parse_rate.py CAPTIONS... [--rounds 1] [--processes 1 2]
 
 Each measurement is a process of its own, timed from start to end, model loading included: bare
-spaCy reads the captions and runs `nlp.pipe` with the pipeline that `SpacyParser` loads and its batch
-size, and throws the trees away; `graphmatch parse` writes both graphs of every caption. Memory is
-the sum of the resident sizes of the process and its children, sampled ten times a second.
+spaCy reads the captions and runs `nlp.pipe` with the pipeline that `SpacyParser` loads and its
+batch size, and throws the trees away; `graphmatch parse` writes both graphs of every caption.
+Memory is the sum of the resident sizes of the process and its children, sampled ten times a second.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from graphmatch.graphs.region import RegionGraph
     from graphmatch.graphs.text import TextGraph
     from graphmatch.parse import Argument, Frame, Parse
-    from graphmatch.parse_captions import parse_captions
+    from graphmatch.parse_job import parse_captions
     from graphmatch.parsers import load_parser
     from graphmatch.parsers.dependencies import dependency_graph
     from graphmatch.parsers.roles import role_graph
@@ -57,7 +57,7 @@ _MODULES = {
     "export_store": "graphmatch.export",
     "graph_svg": "graphmatch.plot",
     "load_parser": "graphmatch.parsers",
-    "parse_captions": "graphmatch.parse_captions",
+    "parse_captions": "graphmatch.parse_job",
     "read_captions": "graphmatch.datasets.captions",
     "role_graph": "graphmatch.parsers.roles",
     "save_pictures": "graphmatch.plot",

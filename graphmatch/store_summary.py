@@ -26,7 +26,7 @@ def summarise_store(store: GraphStore) -> dict[str, Any]:
     Example:
         >>> import tempfile
         >>> from graphmatch.datasets.captions import Caption
-        >>> from graphmatch.parse_captions import parse_captions
+        >>> from graphmatch.parse_job import parse_captions
         >>> from graphmatch.parsers import load_parser
         >>> folder = tempfile.mkdtemp()
         >>> captions = [Caption(id="1", text="A dog chases a cat.")]

@@ -45,7 +45,7 @@ def test_import_is_light(module):
 def test_parsing_imports_no_torch():
     code = (
         "import sys; from graphmatch.parsers import load_parser, roles, dependencies, conllu; "
-        "import graphmatch.store, graphmatch.parse_captions; print('torch' in sys.modules)"
+        "import graphmatch.store, graphmatch.parse_job; print('torch' in sys.modules)"
     )
     assert python(code).stdout.strip() == "False"
 
@@ -103,3 +103,9 @@ def test_wheel_holds_the_package_alone_and_works_beside_datasets(tmp_path):
     theirs, ours = done.stdout.split()
     assert "site-packages" in theirs
     assert ours.startswith(str(tmp_path))
+
+
+def test_public_names_are_no_modules():
+    # a submodule of the same name would take a name's place as soon as it is imported
+    for name in graphmatch.__all__:
+        assert importlib.util.find_spec(f"graphmatch.{name}") is None

@@ -13,7 +13,7 @@ from graphmatch.cli.options import Graph, Mode, ModelName, ParserName
 
 if TYPE_CHECKING:
     from graphmatch.datasets.captions import Caption
-    from graphmatch.parse_captions import ParseReport
+    from graphmatch.parse_job import ParseReport
 
 _SHOWN = 10
 
@@ -45,7 +45,7 @@ def parse(
     """
     from tqdm import tqdm
 
-    from graphmatch.parse_captions import parse_captions
+    from graphmatch.parse_job import parse_captions
     from graphmatch.parsers import load_parser
 
     started = time.perf_counter()

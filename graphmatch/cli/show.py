@@ -37,7 +37,7 @@ def show(
 
     from graphmatch.errors import ConfigError, choices
     from graphmatch.output import check_output
-    from graphmatch.parse_captions import GraphChoice
+    from graphmatch.parse_job import GraphChoice
     from graphmatch.plot import save_pictures
     from graphmatch.tree_text import graph_tree
 
@@ -72,7 +72,7 @@ def show(
 
 def _parse(texts: list[str], *, parser: str, model: str | None, mode: str) -> list[CaptionRow]:
     from graphmatch.datasets.captions import Caption
-    from graphmatch.parse_captions import caption_rows
+    from graphmatch.parse_job import caption_rows
     from graphmatch.parsers import load_parser
     from graphmatch.parsers.roles import check_mode
 

@@ -60,7 +60,8 @@ CASES = {
         {"out": ("water", "case"), "of": ("water", "case"), "water": ("jump", "obl")},
     ),
     "multi-word preposition": (
-        ["stand/VB -1 ROOT", "in/IN 0 prep", "front/NN 1 pobj", "of/IN 2 prep", "hotels/NNS 3 pobj"],
+        ["stand/VB -1 ROOT", "in/IN 0 prep", "front/NN 1 pobj", "of/IN 2 prep",
+         "hotels/NNS 3 pobj"],
         {"in": ("front", "case"), "front": ("stand", "obl"), "of": ("hotels", "case"),
          "hotels": ("front", "nmod")},
     ),
@@ -115,6 +116,11 @@ CASES = {
     "particle": (
         ["puts/VBZ -1 ROOT", "on/RP 0 prt", "hats/NNS 0 dobj"],
         {"on": ("puts", "compound:prt"), "hats": ("puts", "obj")},
+    ),
+    "dependents of an auxiliary": (
+        ["dogs/NNS 1 nsubj", "do/VBP 3 aux", "not/RB 1 neg", "have/VB -1 ROOT", "food/NN 1 attr"],
+        {"dogs": ("have", "nsubj"), "do": ("have", "aux"), "not": ("have", "advmod"),
+         "food": ("have", "obj")},
     ),
     "negation": (
         ["does/VBZ 2 aux", "not/RB 2 neg", "run/VB -1 ROOT"],
@@ -236,10 +242,14 @@ def root_of(heads, token):
 
 
 @pytest.mark.parametrize("label", ["conj", "prep", "pobj", "compound", "aux", "pcomp", "ccomp"])
-@pytest.mark.parametrize("forward", [False, True])
-def test_universal_tree_of_a_long_chain_needs_no_recursion(label, forward):
+@pytest.mark.parametrize("shape", ["up", "down", "star"])
+def test_universal_tree_of_a_long_caption_needs_no_recursion(label, shape):
     count = 3000
-    heads = [*range(1, count), -1] if forward else list(range(-1, count - 1))
+    heads = {
+        "up": [*range(1, count), -1],
+        "down": list(range(-1, count - 1)),
+        "star": [-1, 0, *[1] * (count - 2)],
+    }[shape]
     words = ["is" if token % 3 == 0 else "on" for token in range(count)]
     new, labels = to_universal(words, ["IN"] * count, heads, deps=[label] * count)
     assert len(Parse.from_tree(words, heads=new, deprels=labels)) == count
