@@ -63,6 +63,7 @@ class _Rules(ClauseTree):
         found: list[tuple[str, int, int]] = []
         if self.deprels[clause] == "acl:relcl":
             found.extend(self.relative(token, clause))
+        relatives = {(start, end) for role, start, end in found if role.startswith("R-")}
         found.extend(self.subject_argument(token, clause))
         if clause != token:
             found.append(("ARG2", *self.complement(clause, token)))
@@ -78,7 +79,7 @@ class _Rules(ClauseTree):
                     found.append(("C-V", child, child + 1))
                 continue
             argument = self.dependent(token, clause, child)
-            if argument is not None:
+            if argument is not None and argument[1:] not in relatives:
                 found.append(argument)
         return Frame(tuple(verb), self.tidy(found, verb))
 
@@ -195,11 +196,9 @@ class _Rules(ClauseTree):
         elif deprel in ("obl:npmod", "obl:unmarked"):
             role = "ARGM-TMP" if self.lemmas[child] in lexicon.TIME_NOUNS else "ARGM-EXT"
         elif base == "obl":
-            if self.lower[child] in _RELATIVES and self.deprels[clause] == "acl:relcl":
-                return None
             role = self.preposition(token, clause, self.case(child), child)
         elif base == "obj":
-            role = self.object_role(token, clause, child)
+            role = self.object_role(token, clause)
             end = self.small_clause(lemma, clause, child, end)
         elif base == "iobj":
             role = "ARG2"
@@ -215,9 +214,7 @@ class _Rules(ClauseTree):
             role = "ARGM-MOD"
         return (role, start, end) if role else None
 
-    def object_role(self, token: int, clause: int, child: int) -> str:
-        if self.deprels[clause] == "acl:relcl" and self.lower[child] in _RELATIVES:
-            return ""
+    def object_role(self, token: int, clause: int) -> str:
         passive = self.is_passive(token) and self.child(clause, "nsubj:pass") >= 0
         return "ARG2" if passive and self.lemmas[token] not in lexicon.DATIVE else "ARG1"
 

@@ -49,6 +49,7 @@ def test_normalise_cleans(text, clean):
 
 
 @given(TEXTS)
+@example("b\u0f73\u0f73\u0323 \u0344")
 @example("\u1112\u1161\u11ab a\u0301\u200d\u0323 H\u0331")
 @settings(deadline=None, max_examples=400)
 def test_normalise_keeps_what_it_promises(text):
@@ -99,6 +100,11 @@ def test_original_span_of_letters():
     assert clean == "café 한."
     spans = [original_span(text, origin, n, n + 1) for n in range(len(clean))]
     assert spans == [(1, 2), (2, 3), (3, 4), (4, 6), (7, 8), (9, 12), (12, 13)]
+
+
+def test_marks_that_do_not_join_a_letter_keep_their_place():
+    assert normalise("cafe\u0301 x\u0301") == ("café x\u0301", (0, 1, 2, 3, 5, 6, 7, 8))
+    assert normalise("a\u0301\u0302") == ("á\u0302", (0, 2, 3))
 
 
 def test_normalise_of_long_text_takes_time_in_proportion():
