@@ -39,12 +39,14 @@ def map_blocks(
         [2, 1]
     """
     if processes < 2:
+        frozen = gc.get_freeze_count() > 0
         try:
             for block in blocks:
                 yield function(block)
                 _freeze_once()
         finally:
-            gc.unfreeze()
+            if not frozen:
+                gc.unfreeze()
         return
     pool = ProcessPoolExecutor(
         processes,

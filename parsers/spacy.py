@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
@@ -51,10 +52,8 @@ class SpacyParser:
     @property
     def version(self) -> str:
         """Versions of spaCy and of the pipeline."""
-        import spacy
-
         meta = pipeline_meta(self.model)
-        return f"spacy {spacy.__version__}, {meta['lang']}_{meta['name']} {meta['version']}"
+        return f"spacy {version('spacy')}, {meta['lang']}_{meta['name']} {meta['version']}"
 
     def parse(self, text: str) -> Parse:
         """The parse of one caption.
@@ -229,11 +228,9 @@ def pipeline_meta(model: str) -> dict[str, Any]:
         ConfigError: none of the names is installed, or its `meta.json` is damaged.
     """
     for name in (model, *_ALIASES.get(model, ())):
-        folders = [Path(name)]
-        if name.isidentifier():
-            spec = find_spec(name)
-            folders += map(Path, (spec.submodule_search_locations or ()) if spec else ())
-        for folder in folders:
+        spec = find_spec(name) if name.isidentifier() else None
+        folders = list(map(Path, (spec.submodule_search_locations or ()) if spec else ()))
+        for folder in (*folders, Path(name)):  # spacy.load looks for a package first
             if (folder / "meta.json").is_file():
                 try:
                     meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))

@@ -14,7 +14,7 @@ from typing import Any
 from graphmatch.errors import ConfigError, ParseError
 from graphmatch.parse import Frame, Parse, find_offsets
 from graphmatch.parsers.base import Parser, check_batch_size
-from graphmatch.parsers.normalise import is_shouted, normalise
+from graphmatch.parsers.normalise import is_shouted, normalise, original_span
 from graphmatch.parsers.spacy import SpacyParser
 from graphmatch.parsers.srl.rules import rule_frames
 
@@ -113,13 +113,13 @@ class StanzaParser:
                 continue
             parse = parse_from_stanza(next(documents), clean)
             spans = tuple(
-                (origin[start], origin[end - 1] + 1 if end > start else origin[start])
+                original_span(text, origin, start, end) if end > start else (origin[start],) * 2
                 for start, end in parse.offsets
             )
             words = parse.words
             if text.isupper():  # lower-cased for the models: show what was written
                 pairs = zip(spans, words, strict=True)
-                words = tuple(text[start:end] or word for (start, end), word in pairs)
+                words = tuple(normalise(text[start:end])[0] or word for (start, end), word in pairs)
             yield replace(parse, text=text, offsets=spans, words=words)
 
     def _reparse(self, nlp: Any, texts: Sequence[str]) -> Iterator[Parse]:

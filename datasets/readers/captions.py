@@ -9,6 +9,7 @@
 | `json` | .json: COCO's `annotations` | id | image_id |
 | | MSR-VTT's `sentences` | sen_id | video_id |
 | | Karpathy's `images` | sentid, else `filename#0` | filename |
+| | HGR's `{video: [captions]}` | `video#0` | video |
 | | a list of captions or objects | as jsonl | as jsonl |
 | `flickr` | .token, .token.txt | `image.jpg#0` | `image.jpg` |
 
@@ -248,10 +249,12 @@ def _read_json(stream: IO[bytes], name: str) -> Iterator[_Found]:
     for key in ("annotations", "sentences", "images"):
         if isinstance(content, dict) and isinstance(content.get(key), list):
             content = content[key]
+    if isinstance(content, dict) and all(isinstance(v, list) for v in content.values()):
+        content = [{"video": key, "captions": value} for key, value in content.items()]
     if not isinstance(content, list):
         raise FormatError(
             f"{name}: expected COCO captions (`annotations`), MSR-VTT captions (`sentences`), "
-            "Karpathy's captions (`images`) or a list of captions"
+            "Karpathy's captions (`images`), HGR's lists by video or a list of captions"
         )
     content.reverse()
     number = 0

@@ -465,3 +465,14 @@ def test_lines_are_read_as_they_are_needed(tmp_path, name):
         reader = iter(FORMATS[guess_format(name)](stream, name))
         next(reader)
         assert stream.tell() < 50
+
+
+def test_hgr_lists_by_video(tmp_path):
+    path = tmp_path / "ref_captions.json"
+    path.write_text('{"video1": ["a dog runs", "a cat"], "video2": []}')
+    found = list(read_captions(path))
+    assert [(c.id, c.owner, c.text) for c in found[:2]] == [
+        ("video1#0", "video1", "a dog runs"),
+        ("video1#1", "video1", "a cat"),
+    ]
+    assert "the list is empty" in found[2].error
