@@ -249,7 +249,7 @@ def _read_json(stream: IO[bytes], name: str) -> Iterator[_Found]:
     for key in ("annotations", "sentences", "images"):
         if isinstance(content, dict) and isinstance(content.get(key), list):
             content = content[key]
-    if isinstance(content, dict) and all(isinstance(v, list) for v in content.values()):
+    if content and isinstance(content, dict) and all(isinstance(v, list) for v in content.values()):
         content = [{"video": key, "captions": value} for key, value in content.items()]
     if not isinstance(content, list):
         raise FormatError(
