@@ -29,22 +29,25 @@ class CheckpointError(ValueError):
     """Weights do not fit the model: a tensor is missing, unexpected or misshaped."""
 
 
-def choices(what: str, got: str, valid: Iterable[str]) -> str:
-    """Message for a wrong choice: the valid ones, and the nearest spelling if one is near.
+def check_choice(what: str, got: str, valid: Iterable[str]) -> None:
+    """Raise `ConfigError` for a wrong choice: the valid ones, and the nearest if one is near.
 
     Args:
         what: what the choice is, for example `"parser"`.
         got: the value that was given.
         valid: the values that are accepted.
 
-    Returns:
-        One sentence for the error.
+    Raises:
+        ConfigError: `got` is none of them.
 
     Example:
-        >>> choices("parser", "spcy", ["spacy", "stanza"])
-        "unknown parser 'spcy': expected one of spacy, stanza; did you mean 'spacy'?"
-    """
+        >>> check_choice("parser", "spcy", ["spacy", "stanza"])
+        Traceback (most recent call last):
+        graphmatch.errors.ConfigError: unknown parser 'spcy': expected one of spacy, stanza; did you mean 'spacy'?
+    """  # noqa: E501
     valid = list(valid)
-    message = f"unknown {what} {got!r}: expected one of {', '.join(valid)}"
+    if got in valid:
+        return
     near = get_close_matches(got, valid, n=1)
-    return f"{message}; did you mean {near[0]!r}?" if near else message
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise ConfigError(f"unknown {what} {got!r}: expected one of {', '.join(valid)}{hint}")

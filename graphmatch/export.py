@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
-from typing import IO, Any
+from typing import IO, Any, get_args
 
 from graphmatch.datasets.role_graph_file import role_graph_to_json
-from graphmatch.errors import ConfigError, choices
+from graphmatch.errors import ConfigError, check_choice
 from graphmatch.graphml import graphml_lines
 from graphmatch.parsers.conllu import to_conllu
-from graphmatch.parsers.dependencies import Numbering, check_numbering, dependency_pairs
+from graphmatch.parsers.dependencies import Numbering, dependency_pairs
 from graphmatch.rows import CaptionRow
 
 
@@ -68,9 +68,8 @@ def export_store(
         >>> stream.getvalue()
         '[\n[]\n]\n'
     """
-    if format not in EXPORTS:
-        raise ConfigError(choices("export format", format, EXPORTS))
-    check_numbering(numbering)
+    check_choice("export format", format, EXPORTS)
+    check_choice("numbering", numbering, get_args(Numbering))
     if format == "gsmn":
         return _write_gsmn(rows, stream, numbering)
     return EXPORTS[format](rows, stream)

@@ -14,11 +14,11 @@ from typing import Literal, get_args
 
 from graphmatch.corpus import map_blocks
 from graphmatch.datasets.captions import Caption
-from graphmatch.errors import ConfigError, choices
+from graphmatch.errors import ConfigError, check_choice
 from graphmatch.parse import Parse
 from graphmatch.parsers.base import Parser
 from graphmatch.parsers.dependencies import dependency_graph
-from graphmatch.parsers.roles import RoleMode, check_mode, role_graph
+from graphmatch.parsers.roles import RoleMode, role_graph
 from graphmatch.rows import CaptionRow
 from graphmatch.store_format import (
     MANIFEST,
@@ -100,9 +100,8 @@ def parse_captions(
         >>> parse_captions(captions, tempfile.mkdtemp(), parser=load_parser("spacy"))
         ParseReport(captions=2, failed=1, event_only=0, parts=1, kept=0)
     """
-    check_mode(mode)
-    if graph not in get_args(GraphChoice):
-        raise ConfigError(choices("graph", graph, get_args(GraphChoice)))
+    check_choice("role mode", mode, get_args(RoleMode))
+    check_choice("graph", graph, get_args(GraphChoice))
     if part_rows < 1 or processes < 1:
         raise ConfigError(
             f"expected part_rows and processes from 1 (got {part_rows} and {processes})"

@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 
 from graphmatch.columns import GraphColumns
-from graphmatch.errors import ConfigError, choices
+from graphmatch.errors import ConfigError, check_choice
 from graphmatch.layout import CHARACTER, Box, Drawing, Line, lay_out
 from graphmatch.output import open_output
 from graphmatch.parse import Parse
@@ -96,8 +96,7 @@ def save_pictures(path: str | Path, captions: Sequence[Pictured], *, force: bool
     """
     path = Path(path)
     format = path.suffix.lower().lstrip(".")
-    if format not in FORMATS:
-        raise ConfigError(choices("picture format", format, FORMATS))
+    check_choice("picture format", format, FORMATS)
     graphs = [(graph, parse) for parse, own in captions for graph in own]
     if not graphs or (format == "svg" and len(graphs) > 1):
         raise ConfigError(

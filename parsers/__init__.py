@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from graphmatch.errors import ConfigError, choices
+from graphmatch.errors import check_choice
 from graphmatch.parsers.base import Parser
 
 PARSERS = {
@@ -33,8 +33,7 @@ def load_parser(name: str, model: str | None = None) -> Parser:
         >>> load_parser("spacy").name
         'spacy'
     """
-    if name not in PARSERS:
-        raise ConfigError(choices("parser", name, PARSERS))
+    check_choice("parser", name, PARSERS)
     module, _, attribute = PARSERS[name].partition(":")
     parser: Parser = getattr(import_module(module), attribute)(*([] if model is None else [model]))
     return parser

@@ -6,15 +6,15 @@ Source: CoreNLP 3.9, `JSONOutputter`; the fields read are `sentences`, `tokens` 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from graphmatch.errors import FormatError, ParseError
+from graphmatch.errors import ParseError
 from graphmatch.parse import Parse, find_offsets
 from graphmatch.parsers.conllu import ForeignParse
+from graphmatch.parsers.json_records import json_records
 from graphmatch.parsers.penn import universal_pos
 from graphmatch.parsers.ud1 import upgrade_labels
 
@@ -23,7 +23,7 @@ def read_corenlp(path: str | Path) -> Iterator[ForeignParse]:
     """Captions of a file with a CoreNLP document a caption.
 
     Args:
-        path: one document, a JSON list of documents, or a document a line.
+        path: one document, a list of documents, an object of them by name, or one a line.
 
     Yields:
         One caption each, named by its `docId` or its place from 1; a damaged one with its error.
@@ -31,18 +31,9 @@ def read_corenlp(path: str | Path) -> Iterator[ForeignParse]:
     Raises:
         FormatError: no such file, not UTF-8.
     """
-    file = Path(path)
-    if not file.is_file():
-        raise FormatError(f"{path}: expected a file of CoreNLP JSON (no such file)")
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise FormatError(f"{path}: expected UTF-8 ({error}); convert the file first") from error
-    for place, document in enumerate(_documents(text), 1):
-        name = str(document.get("docId", place)) if isinstance(document, dict) else str(place)
+    for key, document in json_records(path, "sentences"):
+        name = str(document.get("docId", key)) if isinstance(document, dict) else key
         try:
-            if isinstance(document, str):
-                raise ParseError(document)
             yield ForeignParse(id=name, parse=parse_from_corenlp(document))
         except ParseError as error:
             yield ForeignParse(id=name, error=str(error))
@@ -69,6 +60,8 @@ def parse_from_corenlp(document: Any, text: str | None = None) -> Parse:
         >>> parse_from_corenlp(document).deprels
         ('root',)
     """
+    if isinstance(document, ParseError):
+        raise document
     words: list[str] = []
     lemmas: list[str] = []
     tags: list[str] = []
@@ -148,18 +141,3 @@ def _integer(value: object, what: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise ParseError(f"expected an integer as {what} (got {value!r})")
     return value
-
-
-def _documents(text: str) -> Iterator[Any]:
-    """Decoded documents; a string says why one cannot be decoded."""
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError):
-        for line in text.split("\n"):
-            if line.strip():
-                try:
-                    yield json.loads(line)
-                except (ValueError, RecursionError) as error:
-                    yield f"expected a JSON document on each line ({error})"
-        return
-    yield from content if isinstance(content, list) else [content]

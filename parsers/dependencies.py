@@ -12,7 +12,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from graphmatch.columns import GraphColumns
-from graphmatch.errors import ConfigError, GraphError, choices
+from graphmatch.errors import GraphError, check_choice
 from graphmatch.parse import Parse
 
 Numbering = Literal["caption", "sentence"]
@@ -67,7 +67,7 @@ def dependency_pairs(parse: Parse, *, numbering: Numbering = "caption") -> list[
         >>> dependency_pairs(parse)
         [[0, 2], [2, 1]]
     """
-    check_numbering(numbering)
+    check_choice("numbering", numbering, get_args(Numbering))
     if numbering == "caption":
         bounds = [(0, len(parse))] if len(parse) else []
     else:
@@ -81,19 +81,6 @@ def dependency_pairs(parse: Parse, *, numbering: Numbering = "caption") -> list[
         others = [[head - start + 1, word + 1] for word, head in enumerate(heads) if head >= 0]
         pairs += roots[:1] + others
     return pairs
-
-
-def check_numbering(numbering: str) -> None:
-    """Raise `ConfigError` if a numbering is unknown.
-
-    Args:
-        numbering: the numbering.
-
-    Raises:
-        ConfigError: with the valid ones and the nearest spelling.
-    """
-    if numbering not in get_args(Numbering):
-        raise ConfigError(choices("numbering", numbering, get_args(Numbering)))
 
 
 def adjacency(

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal, get_args
 
 from graphmatch.columns import GraphColumns
-from graphmatch.errors import ConfigError, ParseError, choices
+from graphmatch.errors import ParseError, check_choice
 from graphmatch.parse import Frame, Parse
 from graphmatch.parsers.chunks import noun_chunks
 from graphmatch.parsers.srl.bio import frame_from_tags
@@ -55,7 +55,7 @@ def role_graph(
         >>> graph.kind, graph.relation
         (('event', 'action', 'entity'), ('V', 'ARG0'))
     """
-    check_mode(mode)
+    check_choice("role mode", mode, get_args(RoleMode))
     builder = _Builder(len(parse))
     builder.add_frames(parse.frames)
     if mode == "augmented" and builder.is_bare:
@@ -89,7 +89,7 @@ def role_graph_from_tags(
         >>> role_graph_from_tags(parse, [["I-ARG0", "B-V"]]).role
         ('', 'V', 'ARG0')
     """
-    check_mode(mode)
+    check_choice("role mode", mode, get_args(RoleMode))
     frames = []
     for sequence in tags:
         if len(sequence) != len(parse):
@@ -98,19 +98,6 @@ def role_graph_from_tags(
         if frame is not None:
             frames.append(frame)
     return role_graph(parse.with_frames(frames), mode=mode, chunks=chunks)
-
-
-def check_mode(mode: str) -> None:
-    """Raise `ConfigError` if a role mode is unknown.
-
-    Args:
-        mode: the mode.
-
-    Raises:
-        ConfigError: with the valid modes and the nearest spelling.
-    """
-    if mode not in get_args(RoleMode):
-        raise ConfigError(choices("role mode", mode, get_args(RoleMode)))
 
 
 class _Builder:

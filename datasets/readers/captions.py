@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
-from graphmatch.errors import ConfigError, FormatError, choices
+from graphmatch.errors import FormatError, check_choice
 
 _TEXT_FIELDS = ("caption", "text", "sentence", "raw", "captions", "sentences")
 _ID_FIELDS = ("id", "caption_id", "sentid", "sen_id", "sentence_id")
@@ -85,8 +85,8 @@ def read_captions(
         'A dog runs.'
     """
     name = str(path)
-    if format is not None and format not in FORMATS:
-        raise ConfigError(choices("caption format", format, FORMATS))
+    if format is not None:
+        check_choice("caption format", format, FORMATS)
     if name == "-":
         yield from _complete(FORMATS[format or "txt"](sys.stdin.buffer, name), prefix)
         return

@@ -35,14 +35,13 @@ def show(
     """
     from typing import get_args
 
-    from graphmatch.errors import ConfigError, choices
+    from graphmatch.errors import ConfigError, check_choice
     from graphmatch.output import check_output
     from graphmatch.parse_job import GraphChoice
     from graphmatch.plot import save_pictures
     from graphmatch.tree_text import graph_tree
 
-    if graph not in get_args(GraphChoice):
-        raise ConfigError(choices("graph", graph, get_args(GraphChoice)))
+    check_choice("graph", graph, get_args(GraphChoice))
     if out is not None:
         check_output(out, force=force)
     captions = [sys.stdin.read().strip() if text == "-" else text for text in captions]
@@ -71,12 +70,15 @@ def show(
 
 
 def _parse(texts: list[str], *, parser: str, model: str | None, mode: str) -> list[CaptionRow]:
+    from typing import get_args
+
     from graphmatch.datasets.captions import Caption
+    from graphmatch.errors import check_choice
     from graphmatch.parse_job import caption_rows
     from graphmatch.parsers import load_parser
-    from graphmatch.parsers.roles import check_mode
+    from graphmatch.parsers.roles import RoleMode
 
-    check_mode(mode)
+    check_choice("role mode", mode, get_args(RoleMode))
     captions = [Caption(id=str(number), text=text) for number, text in enumerate(texts, 1)]
     return caption_rows(captions, parser=load_parser(parser, model), mode=mode)  # type: ignore[arg-type]
 

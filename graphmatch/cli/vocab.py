@@ -22,14 +22,13 @@ def vocab(
     force: Force = False,
 ) -> None:
     """Build a vocabulary of the captions of a store."""
-    from graphmatch.errors import ConfigError, choices
+    from graphmatch.errors import check_choice
     from graphmatch.output import open_output
     from graphmatch.store import GraphStore
     from graphmatch.vocab import HGR_SPECIALS, SCAN_SPECIALS, Vocabulary
 
     styles = {"hgr": (HGR_SPECIALS, "<UNK>", 3), "scan": (SCAN_SPECIALS, "<unk>", 4)}
-    if style not in styles:
-        raise ConfigError(choices("style", style, styles))
+    check_choice("style", style, styles)
     specials, unknown, usual = styles[style]
     opened = GraphStore(store)
     count = min_count or usual

@@ -6,14 +6,14 @@ Source: AllenNLP 0.9 and 2.x, `SemanticRoleLabelerPredictor`; HGR official code,
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from graphmatch.errors import FormatError, ParseError
+from graphmatch.errors import ParseError
 from graphmatch.parse import Frame, Parse
+from graphmatch.parsers.json_records import json_records
 from graphmatch.parsers.srl.bio import frame_from_tags
 
 
@@ -46,14 +46,7 @@ def read_srl(path: str | Path) -> Iterator[SrlRecord]:
     Raises:
         FormatError: no such file, not UTF-8.
     """
-    file = Path(path)
-    if not file.is_file():
-        raise FormatError(f"{path}: expected a file of SRL records (no such file)")
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise FormatError(f"{path}: expected UTF-8 ({error}); convert the file first") from error
-    for key, record in _records(text):
+    for key, record in json_records(path, "words"):
         try:
             yield srl_record(record, key)
         except ParseError as error:
@@ -155,20 +148,3 @@ def _strings(values: object) -> list[str]:
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
         raise TypeError(f"expected a list of strings, got {values!r:.80}")
     return values
-
-
-def _records(text: str) -> Iterator[tuple[str, Any]]:
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError):
-        for place, line in enumerate(filter(str.strip, text.split("\n")), 1):
-            try:
-                yield str(place), json.loads(line)
-            except (ValueError, RecursionError) as error:
-                yield str(place), ParseError(f"expected a JSON record on each line ({error})")
-        return
-    if isinstance(content, dict) and not isinstance(content.get("words"), list):
-        yield from content.items()
-    else:
-        records = content if isinstance(content, list) else [content]
-        yield from ((str(place), record) for place, record in enumerate(records, 1))
