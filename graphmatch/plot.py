@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -86,7 +87,8 @@ def save_pictures(path: str | Path, captions: Sequence[Pictured], *, force: bool
     """Write pictures of captions' graphs to a file, below each other.
 
     Args:
-        path: the file; its suffix says the format: svg (one graph), html or png.
+        path: the file; its suffix says the format: svg (one graph), html or png. PNG draws only
+            scripts that the DejaVu fonts have.
         captions: (parse, its graphs) of each caption.
         force: overwrite a file that is there.
 
@@ -113,8 +115,11 @@ def save_pictures(path: str | Path, captions: Sequence[Pictured], *, force: bool
 
 
 def _escape(text: str) -> str:
-    legal = "".join(c if c.isprintable() or c == " " else "\ufffd" for c in text)
-    return escape(legal)
+    return escape(_printable(text))
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
 def _line_svg(line: Line) -> str:
@@ -179,7 +184,9 @@ def _png(drawings: list[Drawing]) -> bytes:
         top += drawing.height
     stream = BytesIO()
     # no software version in the file: the same graph gives the same bytes
-    figure.savefig(stream, format="png", metadata={"Software": None})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # a script that the font lacks is drawn as boxes
+        figure.savefig(stream, format="png", metadata={"Software": None})
     return stream.getvalue()
 
 
@@ -195,14 +202,15 @@ def _draw(axes: object, drawing: Drawing, top: float) -> None:
         add(FancyArrowPatch(path=curve, arrowstyle="-|>", mutation_scale=9, color=_EDGE))
         if line.label:
             x, y = _middle(line)
-            write(x, y + top - 3, line.label, size=size * 0.8, family="monospace", ha="center")
+            label = _printable(line.label).replace("$", r"\$")
+            write(x, y + top - 3, label, size=size * 0.8, family="monospace", ha="center")
     for box in drawing.boxes:
         fill, ink = _COLOURS[box.kind]
         corner, style = (box.left, box.top + top), "round,pad=0,rounding_size=4"
         patch = FancyBboxPatch(corner, box.width, box.height, style, fc=fill, ec="none")
         add(patch)
         x, y = box.left + box.width / 2, box.top + top + box.height / 2
-        text = box.text.replace("$", r"\$")  # matplotlib would read mathematics
+        text = _printable(box.text).replace("$", r"\$")  # matplotlib would read mathematics
         place = {"ha": "center", "va": "center_baseline"}
         write(x, y, text, size=size, family="monospace", color=ink, **place)
 
