@@ -15,6 +15,7 @@ from graphmatch.errors import ConfigError, ParseError
 from graphmatch.parse import Frame, Parse, find_offsets
 from graphmatch.parsers.base import check_batch_size
 from graphmatch.parsers.normalise import normalise, original_span
+from graphmatch.parsers.spacy_words import WordMemory
 from graphmatch.parsers.srl.rules import rule_frames
 from graphmatch.parsers.universal import to_universal
 
@@ -42,6 +43,7 @@ class SpacyParser:
     model: str = "en_core_web_sm"
     frames: Callable[[Parse], tuple[Frame, ...]] = rule_frames
     _nlp: Any = field(default=None, init=False, repr=False, compare=False)
+    _words: WordMemory | None = field(default=None, init=False, repr=False, compare=False)
     _strings: dict[int, str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -91,7 +93,7 @@ class SpacyParser:
         _check_unicode(text)
         shouted = text.isupper() and len(words) > 1
         pieces = [word.lower() for word in words] if shouted else list(words)
-        doc = nlp(Doc(nlp.vocab, words=pieces))
+        doc = nlp(Doc(nlp.vocab, words=pieces), disable=self._memory().skipped)
         return self._convert(doc, text, words=words)
 
     def pipe(self, texts: Iterable[str], batch_size: int = 128) -> Iterator[Parse]:
@@ -118,7 +120,11 @@ class SpacyParser:
                 raise ParseError(
                     f"expected at most {nlp.max_length:,} characters; split the text into captions"
                 )
-            docs = nlp.pipe([clean for clean, _ in cleaned], batch_size=batch_size)
+            docs = nlp.pipe(
+                [clean for clean, _ in cleaned],
+                batch_size=batch_size,
+                disable=self._memory().skipped,
+            )
             for text, (_, origin), doc in zip(batch, cleaned, docs, strict=True):
                 yield self._convert(doc, text, origin=origin)
 
@@ -133,15 +139,17 @@ class SpacyParser:
         """The parse of a doc: of given words, or of clean text with the way back to `text`."""
         if len(doc) == 0:
             return Parse.from_tree([], heads=[], deprels=[], text=text)
-        from spacy.attrs import DEP, HEAD, LEMMA, ORTH, POS, SENT_START, SPACY, TAG
+        from spacy.attrs import HEAD, ORTH, SENT_START, SPACY
 
         string = self._strings.__getitem__
         # one call for all columns: asking every token costs more than the rules
-        attributes = [ORTH, LEMMA, POS, TAG, DEP, HEAD, SENT_START, SPACY]
-        columns = doc.to_array(attributes).T.tolist()  # 8 x T
-        forms, lemmas, pos, tags, deps = (list(map(string, c)) for c in columns[:5])
+        tags, deps, pos, lemmas = (
+            list(map(string, column)) for column in zip(*self._memory().read(doc), strict=True)
+        )
+        columns = doc.to_array([ORTH, HEAD, SENT_START, SPACY]).T.tolist()  # 4 x T
+        forms = list(map(string, columns[0]))
         if words is None:
-            offsets = _offsets(forms, columns[7])
+            offsets = _offsets(forms, columns[3])
             if not isinstance(origin, range):
                 offsets = [original_span(text, origin, *span) for span in offsets]
             if text.isupper():  # lower-cased for the pipeline: show what was written
@@ -150,13 +158,13 @@ class SpacyParser:
             forms = list(words)
             offsets = list(find_offsets(text, words))
         heads = []
-        for token, shift in enumerate(columns[5]):
+        for token, shift in enumerate(columns[1]):
             # the distance to the head, stored as unsigned 64 bit; a root has distance 0
             shift = shift - (1 << 64) if shift >> 63 else shift
             heads.append(token + shift if shift else -1)
         sentences = []
         sentence = -1
-        for start in columns[6]:
+        for start in columns[2]:
             sentence += start == 1
             sentences.append(max(sentence, 0))
         new_heads, deprels = to_universal(forms, tags, heads, deps=deps)
@@ -177,6 +185,11 @@ class SpacyParser:
         if self._nlp is None:
             self._nlp = load_pipeline(self.model)
         return self._nlp
+
+    def _memory(self) -> WordMemory:
+        if self._words is None:
+            self._words = WordMemory(self._pipeline())
+        return self._words
 
     def __reduce__(self) -> tuple[Any, ...]:
         return SpacyParser, (self.model, self.frames)
