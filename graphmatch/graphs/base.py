@@ -228,10 +228,10 @@ class Graph(Data):  # type: ignore[misc]
         return cls(**columns)
 
     def __repr__(self) -> str:
+        if not self.keys():
+            return f"{type(self).__name__}()"
         count = f"{self.num_graphs} graphs; " if isinstance(self, Batch) else ""
-        return f"{type(self).__name__}({count}{self._inside()})" if self.keys() else (
-            f"{type(self).__name__}()"
-        )  # fmt: skip
+        return f"{type(self).__name__}({count}{self._inside()})"
 
     def _inside(self) -> str:
         """What is inside, for the repr."""
@@ -285,42 +285,6 @@ def check_tensor(name: str, value: object, rule: Rule) -> None:
     require(long_enough and same, f"shape of {name}", expected, tuple(value.shape))
     if value.is_floating_point():
         require(bool(torch.isfinite(value).all()), name, "finite numbers", "not finite ones")
-
-
-def chain(ptr: Tensor) -> Tensor:
-    """Edges between neighbours in time, both ways, never from one graph to another.
-
-    Args:
-        ptr: [B + 1] where each graph's nodes start; [0, N] for one graph.
-
-    Returns:
-        edge_index [2, 2 (N - B)], all forward edges first.
-
-    Example:
-        >>> chain(torch.tensor([0, 2, 5])).tolist()
-        [[0, 2, 3, 1, 3, 4], [1, 3, 4, 0, 2, 3]]
-    """
-    last = torch.zeros(int(ptr[-1]), dtype=torch.bool, device=ptr.device)  # [N]
-    ends = ptr[1:][ptr[1:] > ptr[:-1]] - 1
-    last[ends] = True
-    start = torch.nonzero(~last).flatten()  # [N - B]
-    forward = torch.stack((start, start + 1))
-    return torch.cat((forward, forward.flip(0)), dim=1)  # [2, 2 (N - B)]
-
-
-def node_ptr(graph: Graph) -> Tensor:
-    """Where the nodes of each graph start, for one graph or a batch.
-
-    Args:
-        graph: a graph, or a PyG batch of graphs.
-
-    Returns:
-        [B + 1] int64 on the device of the graph.
-    """
-    if isinstance(graph, Batch):
-        return torch.as_tensor(graph.ptr)
-    device = next(value.device for _, value in graph.columns())
-    return torch.tensor([0, graph.num_nodes or 0], device=device)
 
 
 def _same(one: object, two: object) -> bool:

@@ -8,7 +8,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from graphmatch.graphs.base import Graph, Rule, chain, node_ptr, require
+from graphmatch.graphs.base import Graph, Rule, require
+from graphmatch.graphs.chain import node_ptr, temporal_chain
 
 
 class ClipGraph(Graph):
@@ -50,7 +51,7 @@ class ClipGraph(Graph):
         Returns:
             edge_index [2, E] int64; derived, never stored.
         """
-        return chain(node_ptr(self))
+        return temporal_chain(node_ptr(self))
 
     def _check(self) -> None:
         start, end = self.time.unbind(-1)  # [L] each

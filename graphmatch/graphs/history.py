@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Self
 from torch import Tensor
 
 from graphmatch.errors import GraphError
-from graphmatch.graphs.base import Graph, Rule, chain, check_tensor, node_ptr, require
+from graphmatch.graphs.base import Graph, Rule, check_tensor, require
+from graphmatch.graphs.chain import node_ptr, temporal_chain
 
 
 class HistoryGraph(Graph):
@@ -64,7 +65,7 @@ class HistoryGraph(Graph):
         Returns:
             edge_index [2, E] int64; derived, never stored.
         """
-        return chain(node_ptr(self))
+        return temporal_chain(node_ptr(self))
 
     def rule(self, key: str) -> Rule:
         """The rule of an attribute or of a modality, see `Graph.rule`."""

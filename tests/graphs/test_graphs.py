@@ -13,8 +13,8 @@ from torch_geometric.data import Batch
 from torch_geometric.loader import DataLoader
 
 from graphmatch.errors import GraphError
-from graphmatch.graphs.base import chain
 from graphmatch.graphs.batch import batch_graphs
+from graphmatch.graphs.chain import temporal_chain
 from graphmatch.graphs.clip import ClipGraph
 from graphmatch.graphs.history import HistoryGraph
 from graphmatch.graphs.region import RegionGraph
@@ -161,11 +161,11 @@ def test_collation_follows_the_table_and_not_the_name():
 
 
 def test_edges_of_a_chain_stay_inside_each_graph():
-    assert chain(torch.tensor([0, 0, 1, 3, 3, 6])).tolist() == [
+    assert temporal_chain(torch.tensor([0, 0, 1, 3, 3, 6])).tolist() == [
         [1, 3, 4, 2, 4, 5],
         [2, 4, 5, 1, 3, 4],
     ]
-    assert chain(torch.tensor([0, 0])).shape == (2, 0)
+    assert temporal_chain(torch.tensor([0, 0])).shape == (2, 0)
     batch = batch_graphs(examples("clip"))
     owner = batch.batch[batch.chain()]
     assert torch.equal(owner[0], owner[1])
