@@ -51,9 +51,6 @@ def main() -> None:
     """
     try:
         app()
-    except BrokenPipeError:  # `graphmatch ... | head`
-        sys.stderr.close()
-        sys.exit(0)
     except KeyboardInterrupt:
         _stop("interrupted; what is finished is kept, run the same command again to go on", 130)
     except (ValueError, OSError, RuntimeError) as error:
