@@ -94,7 +94,7 @@ class SpacyParser:
         shouted = text.isupper() and len(words) > 1
         pieces = [word.lower() for word in words] if shouted else list(words)
         doc = nlp(Doc(nlp.vocab, words=pieces), disable=self._memory().skipped)
-        return self._convert(doc, text, words=words)
+        return self._convert(doc, self._memory().read([doc])[0], text, words=words)
 
     def pipe(self, texts: Iterable[str], batch_size: int = 128) -> Iterator[Parse]:
         """Parses in the order of the captions, lazily.
@@ -120,17 +120,17 @@ class SpacyParser:
                 raise ParseError(
                     f"expected at most {nlp.max_length:,} characters; split the text into captions"
                 )
-            docs = nlp.pipe(
-                [clean for clean, _ in cleaned],
-                batch_size=batch_size,
-                disable=self._memory().skipped,
-            )
-            for text, (_, origin), doc in zip(batch, cleaned, docs, strict=True):
-                yield self._convert(doc, text, origin=origin)
+            memory = self._memory()
+            cleans = [clean for clean, _ in cleaned]
+            docs = list(nlp.pipe(cleans, batch_size=batch_size, disable=memory.skipped))
+            rows = memory.read(docs)
+            for text, (_, origin), doc, row in zip(batch, cleaned, docs, rows, strict=True):
+                yield self._convert(doc, row, text, origin=origin)
 
     def _convert(
         self,
         doc: Any,
+        rows: Sequence[Sequence[int]],
         text: str,
         *,
         words: Sequence[str] | None = None,
@@ -143,9 +143,7 @@ class SpacyParser:
 
         string = self._strings.__getitem__
         # one call for all columns: asking every token costs more than the rules
-        tags, deps, pos, lemmas = (
-            list(map(string, column)) for column in zip(*self._memory().read(doc), strict=True)
-        )
+        tags, deps, pos, lemmas = (list(map(string, column)) for column in zip(*rows, strict=True))
         columns = doc.to_array([ORTH, HEAD, SENT_START, SPACY]).T.tolist()  # 4 x T
         forms = list(map(string, columns[0]))
         if words is None:

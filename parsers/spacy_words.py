@@ -7,6 +7,7 @@ lemmatizer say can be remembered; captions use few different words.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 _LAST = ("attribute_ruler", "lemmatizer")
@@ -29,7 +30,7 @@ class WordMemory:
         >>> nlp = load_pipeline("en_core_web_sm")
         >>> memory = WordMemory(nlp)
         >>> docs = list(nlp.pipe(["Two dogs ran"], disable=memory.skipped))
-        >>> [nlp.vocab.strings[row[3]] for row in memory.read(docs[0])]
+        >>> [nlp.vocab.strings[row[3]] for row in memory.read(docs)[0]]
         ['two', 'dog', 'run']
     """
 
@@ -52,31 +53,58 @@ class WordMemory:
         self.skipped = list(_LAST)
         self._components = [nlp.get_pipe(name) for name in _LAST]
 
-    def read(self, doc: Any) -> list[list[int]]:
+    def read(self, docs: Sequence[Any]) -> list[list[list[int]]]:
         """Tag, label, universal tag and lemma of each word, as keys of the pipeline's strings.
 
         Args:
-            doc: a doc of the pipeline without the components in `skipped`.
+            docs: docs of the pipeline without the components in `skipped`.
 
         Returns:
-            T rows of four keys.
+            T rows of four keys for each doc.
         """
-        from spacy.attrs import DEP, LEMMA, ORTH, POS, TAG
+        from spacy.attrs import DEP, ORTH, TAG
 
-        wanted = [TAG, DEP, POS, LEMMA]
         if not self._components:
-            return list(doc.to_array(wanted).tolist())
-        keys = [tuple(row) for row in doc.to_array([ORTH, TAG, DEP]).tolist()]
-        alone = not self._together(doc)
-        if alone:
-            rows = [self._known.get(key) for key in keys]
-            if None not in rows:
-                return rows  # type: ignore[return-value]
+            return [_rows(doc) for doc in docs]
+        if len(self._known) > _MOST:
+            self._known.clear()
+        keys = [
+            None if self._together(doc) else [*map(tuple, doc.to_array([ORTH, TAG, DEP]).tolist())]
+            for doc in docs
+        ]
+        # new words of all docs at once: asking costs more a doc than a word
+        new = {
+            key: None for own in keys if own is not None for key in own if key not in self._known
+        }
+        if new:
+            self._learn(docs[0].vocab, list(new))
+        return [
+            self._ask(doc) if own is None else [self._known[key] for key in own]
+            for doc, own in zip(docs, keys, strict=True)
+        ]
+
+    def _learn(self, vocab: Any, keys: list[tuple[int, ...]]) -> None:
+        """Ask about new words in a doc of their own, with a comma between any two."""
+        from spacy.tokens import Doc
+
+        rows = [[vocab.strings[part] for part in key] for key in keys]
+        apart = [part for row in rows for part in (row, [",", ",", "punct"])]
+        words, tags, deps = (list(column) for column in zip(*apart, strict=True))
+        doc = Doc(vocab, words=words, tags=tags, deps=deps, heads=list(range(len(words))))
+        if len(keys) > 1 and self._together(doc):  # a pattern that commas satisfy
+            for key in keys:
+                self._learn(vocab, [key])
+        else:
+            self._known.update(zip(keys, self._ask(doc)[::2], strict=True))
+
+    def _ask(self, doc: Any) -> list[list[int]]:
         for component in self._components:
             doc = component(doc)
-        found: list[list[int]] = doc.to_array(wanted).tolist()
-        if alone:
-            if len(self._known) > _MOST:
-                self._known.clear()
-            self._known.update(zip(keys, found, strict=True))
-        return found
+        return _rows(doc)
+
+
+def _rows(doc: Any) -> list[list[int]]:
+    from spacy.attrs import DEP, LEMMA, POS, TAG
+
+    rows: list[list[int]] = doc.to_array([TAG, DEP, POS, LEMMA]).tolist()
+    return rows

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # (absolute, relative) by kind; integers and graphs are compared exactly
 TOLERANCE = {
@@ -13,6 +15,10 @@ TOLERANCE = {
     "float64": (1e-10, 1e-8),
     "float64 looped": (1e-7, 1e-7),  # the official code adds 1e-8 to lengths
 }
+# the same examples in every run; HYPOTHESIS_PROFILE=search looks for new ones
+settings.register_profile("fixed", derandomize=True, deadline=None)
+settings.register_profile("search", deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 ROOT = Path(__file__).resolve().parent.parent
 
 

@@ -142,7 +142,7 @@ def test_offsets_point_at_the_words_in_the_original_text(parser, text):
         piece = text[start:end]
         assert piece
         assert piece == piece.strip()
-        assert normalise(piece)[0].startswith(word)
+        assert word in normalise(piece)[0]  # marks may lie in the span of their letter
 
 
 def test_offsets_by_hand(parser):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -26,8 +27,10 @@ def nlp():
 def same_as_spacy(nlp, memory, texts):
     plain = nlp.pipe(texts, batch_size=64)
     bare = nlp.pipe(texts, batch_size=64, disable=memory.skipped)
-    for one, two in zip(plain, bare, strict=True):
-        assert memory.read(two) == one.to_array([TAG, DEP, POS, LEMMA]).tolist(), one.text
+    for some in (list(islice(bare, 50)) for _ in range(0, len(texts), 50)):
+        for rows, one in zip(memory.read(some), plain, strict=False):
+            assert rows == one.to_array([TAG, DEP, POS, LEMMA]).tolist(), one.text
+    assert next(plain, None) is None
 
 
 def test_memory_gives_what_the_pipeline_gives(nlp):
@@ -59,8 +62,6 @@ def test_memory_is_not_used_where_a_pattern_asks_for_more(nlp):
 
 @pytest.mark.slow
 def test_memory_gives_what_the_pipeline_gives_on_real_captions(nlp, data):
-    from itertools import islice
-
     from graphmatch.datasets.captions import read_captions
 
     path = data / "coco_val2017" / "captions_val2017.json.gz"
