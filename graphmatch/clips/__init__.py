@@ -1,0 +1,1 @@
+"""Videos to clips: decoding, frame sampling, clip features."""

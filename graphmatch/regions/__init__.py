@@ -1,0 +1,1 @@
+"""Images to regions: photographs, detectors, region features, polar geometry."""
