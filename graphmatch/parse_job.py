@@ -20,11 +20,11 @@ from graphmatch.parsers.base import Parser
 from graphmatch.parsers.dependencies import dependency_graph
 from graphmatch.parsers.roles import RoleMode, role_graph
 from graphmatch.rows import CaptionRow
+from graphmatch.store_folder import MANIFEST
 from graphmatch.store_format import (
-    MANIFEST,
+    FORMAT,
     PartSummary,
     part_name,
-    prepare_folder,
     read_summary,
     write_manifest,
     write_part,
@@ -114,7 +114,7 @@ def parse_captions(
         "part_rows": part_rows,
     }
     folder = Path(folder)
-    prepare_folder(folder, job, force=force)
+    FORMAT.prepare_folder(folder, job, force=force)
     if not (folder / MANIFEST).exists():
         write_manifest(folder, job, parts=[], complete=False)
 

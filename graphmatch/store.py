@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from graphmatch.errors import FormatError
 from graphmatch.rows import SCHEMA, CaptionRow, table_to_rows
-from graphmatch.store_format import FOOTER, check_version, read_manifest
+from graphmatch.store_format import FOOTER, FORMAT, read_manifest
 
 
 class GraphStore:
@@ -55,7 +55,7 @@ class GraphStore:
         path = self.path / part["file"]
         try:
             footer = pq.read_metadata(path)
-            check_version(json.loads(footer.metadata[FOOTER])["version"], path)
+            FORMAT.check_version(json.loads(footer.metadata[FOOTER])["version"], path)
             names = footer.schema.to_arrow_schema().names
         except FormatError:
             raise

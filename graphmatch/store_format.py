@@ -17,19 +17,26 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from graphmatch.errors import ConfigError, FormatError
+from graphmatch.errors import FormatError
 from graphmatch.rows import CaptionRow, rows_to_table
+from graphmatch.store_folder import MANIFEST, StoreFormat, check_kinds, damaged_manifest
 
-FORMAT = "graphmatch-graphs"
-VERSION = 1
-MANIFEST = "manifest.json"
+FORMAT = StoreFormat(
+    name="graphmatch-graphs",
+    version=1,
+    what="a graph store",
+    command="graphmatch parse",
+    files=r"part-\d{5,}\.parquet",
+    kinds=(("job", dict), ("counts", dict), ("parts", list), ("complete", bool)),
+)
+"""Folders of caption graphs."""
 FOOTER = b"graphmatch"
 """Key of a part's footer: JSON of its format version and its `PartSummary`."""
 ROW_GROUP = 256
 """Rows that one random access reads."""
 _LISTED = 1000  # failures that the manifest lists by id
-_PART = re.compile(r"part-\d{5,}\.parquet")
-_LEFTOVER = re.compile(rf"(?:{_PART.pattern}|{re.escape(MANIFEST)})\.\d+\.tmp")
+_COUNTS = (("captions", int), ("failed", int), ("event_only", int))
+_PART_KEYS = (("file", str), ("rows", int), ("digest", str))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +109,7 @@ def write_part(
     """
     summary = summarise(rows, digest)
     content = {name: getattr(summary, name) for name in PartSummary.__slots__}
-    footer = {"version": VERSION, **content}
+    footer = {"version": FORMAT.version, **content}
     table = rows_to_table(rows).replace_schema_metadata({FOOTER: json.dumps(footer).encode()})
     path = Path(folder) / part_name(number)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
@@ -136,7 +143,7 @@ def read_summary(path: str | Path, *, verify: bool = False) -> PartSummary | Non
     try:
         metadata = pq.read_metadata(path)
         footer = json.loads(metadata.metadata[FOOTER])
-        check_version(footer["version"], path)
+        FORMAT.check_version(footer["version"], path)
         summary = PartSummary(**{name: footer[name] for name in PartSummary.__slots__})
         if verify:
             pq.read_table(path, page_checksum_verification=True)
@@ -145,25 +152,6 @@ def read_summary(path: str | Path, *, verify: bool = False) -> PartSummary | Non
     except (OSError, pa.ArrowException, KeyError, TypeError, ValueError):
         return None
     return summary if metadata.num_rows == summary.rows else None
-
-
-def check_version(version: object, path: str | Path) -> None:
-    """Raise `FormatError` if a file was written by a newer version of the format.
-
-    Args:
-        version: the version that it states.
-        path: the file, for the message.
-
-    Raises:
-        FormatError: a newer version, or none at all.
-    """
-    if not isinstance(version, int) or version < 1:
-        raise FormatError(f"{path}: expected a format version from 1 (got {version!r})")
-    if version > VERSION:
-        raise FormatError(
-            f"{path}: expected format version {VERSION} or older (got {version}); "
-            "it was written by a newer graphmatch: upgrade, or make the store again"
-        )
 
 
 def write_manifest(
@@ -182,8 +170,6 @@ def write_manifest(
     """
     failures = [failure for part in parts for failure in part.failures]
     content = {
-        "format": FORMAT,
-        "version": VERSION,
         "complete": complete,
         "job": job,
         "counts": {
@@ -197,14 +183,7 @@ def write_manifest(
         ],
         "failures": failures[:_LISTED],
     }
-    path = Path(folder) / MANIFEST
-    temporary = path.with_name(f"{MANIFEST}.{os.getpid()}.tmp")
-    try:
-        text = json.dumps(content, ensure_ascii=False, indent=1)
-        temporary.write_text(text + "\n", encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    FORMAT.write_manifest(folder, content)
 
 
 def read_manifest(folder: str | Path) -> dict[str, Any]:
@@ -219,75 +198,13 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
     Raises:
         FormatError: no store there, a damaged manifest, a newer version.
     """
-    path = Path(folder) / MANIFEST
-    if not path.is_file():
-        raise FormatError(f"{folder}: expected a graph store (no {MANIFEST}); see graphmatch parse")
+    content = FORMAT.read_manifest(folder)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["format"] != FORMAT:
-            raise FormatError(f"{path}: expected format {FORMAT} (got {content['format']!r})")
-        check_version(content["version"], path)
-        _check_kinds(content, job=dict, counts=dict, parts=list, complete=bool)
-        _check_kinds(content["counts"], captions=int, failed=int, event_only=int)
+        check_kinds(content["counts"], _COUNTS)
         for part in content["parts"]:
-            _check_kinds(part, file=str, rows=int, digest=str)
-            if not _PART.fullmatch(part["file"]):
+            check_kinds(part, _PART_KEYS)
+            if not re.fullmatch(FORMAT.files, part["file"]):
                 raise TypeError(f"{part['file']!r} is no part of a store")
-    except FormatError:
-        raise
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise FormatError(
-            f"{path}: the manifest is damaged ({error}); make the store again"
-        ) from error
-    return dict(content)
-
-
-def _check_kinds(record: dict[str, Any], **kinds: type) -> None:
-    for name, kind in kinds.items():
-        if not isinstance(record[name], kind):
-            raise TypeError(f"{name} is {record[name]!r:.100}")
-
-
-def prepare_folder(path: str | Path, job: dict[str, Any], *, force: bool = False) -> None:
-    """Make a folder ready for a job: new, or the same job's to go on with.
-
-    Args:
-        path: the store.
-        job: what is going to be stored: parser, options.
-        force: throw away a store of another job. Only files of a store are ever removed.
-
-    Raises:
-        ConfigError: a folder with something else in it, or a store of another job without
-            `force`.
-    """
-    folder = Path(path)
-    if folder.exists() and not folder.is_dir():
-        raise ConfigError(f"{path}: expected a folder for the store (got a file)")
-    folder.mkdir(parents=True, exist_ok=True)
-    leftovers = [entry for entry in folder.iterdir() if _LEFTOVER.fullmatch(entry.name)]
-    present = sorted({entry.name for entry in folder.iterdir()} - {e.name for e in leftovers})
-    if present and not _is_ours(folder / MANIFEST):
-        raise ConfigError(f"{path}: expected a new or empty folder, or a store (got {present[:3]})")
-    for leftover in leftovers:
-        leftover.unlink()
-    if not present:
-        return
-    if force:
-        for entry in folder.iterdir():
-            if _PART.fullmatch(entry.name):
-                entry.unlink()
-        (folder / MANIFEST).unlink()
-        return
-    stored = read_manifest(folder)["job"]
-    different = sorted(name for name in {*stored, *job} if stored.get(name) != job.get(name))
-    if different:
-        changes = ", ".join(f"{n}: {stored.get(n)!r} -> {job.get(n)!r}" for n in different)
-        raise ConfigError(
-            f"{path}: the store was made by another job ({changes}); choose another folder, "
-            "or --force to throw it away"
-        )
-
-
-def _is_ours(manifest: Path) -> bool:
-    """Whether a manifest is a store's, damaged or not: web pages have a manifest.json too."""
-    return manifest.is_file() and FORMAT.encode() in manifest.read_bytes()[:100]
+    except (KeyError, TypeError) as error:
+        raise damaged_manifest(Path(folder) / MANIFEST, error) from error
+    return content

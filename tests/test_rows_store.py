@@ -24,9 +24,9 @@ from graphmatch.parsers.roles import role_graph
 from graphmatch.rows import SCHEMA, CaptionRow, rows_to_table, table_to_rows
 from graphmatch.store import GraphStore
 from graphmatch.store_format import (
+    FORMAT,
     PartSummary,
     part_name,
-    prepare_folder,
     read_manifest,
     read_summary,
     write_manifest,
@@ -519,22 +519,22 @@ def names(folder):
 
 
 def test_prepare_folder_makes_a_new_one(tmp_path):
-    prepare_folder(tmp_path / "a" / "b", JOB)
+    FORMAT.prepare_folder(tmp_path / "a" / "b", JOB)
     assert names(tmp_path / "a" / "b") == []
-    prepare_folder(tmp_path / "a" / "b", JOB)
+    FORMAT.prepare_folder(tmp_path / "a" / "b", JOB)
 
 
 def test_prepare_folder_goes_on_with_the_same_job(store):
     before = names(store)
     (store / "part-00003.parquet.77.tmp").write_bytes(b"half")
     (store / "manifest.json.77.tmp").write_bytes(b"half")
-    prepare_folder(store, JOB)
+    FORMAT.prepare_folder(store, JOB)
     assert names(store) == before
 
 
 def test_prepare_folder_clears_a_run_that_died_at_its_start(tmp_path):
     (tmp_path / "manifest.json.77.tmp").write_bytes(b"{")
-    prepare_folder(tmp_path, JOB)
+    FORMAT.prepare_folder(tmp_path, JOB)
     assert names(tmp_path) == []
 
 
@@ -544,9 +544,9 @@ def test_prepare_folder_refuses_another_job(store):
     with pytest.raises(
         ConfigError, match=r"mode: 'augmented' -> 'strict', new: None -> 1.*--force"
     ):
-        prepare_folder(store, other)
+        FORMAT.prepare_folder(store, other)
     assert names(store) == before
-    prepare_folder(store, other, force=True)
+    FORMAT.prepare_folder(store, other, force=True)
     assert names(store) == []
 
 
@@ -556,17 +556,17 @@ def test_prepare_folder_deletes_nothing_of_a_folder_that_is_no_store(tmp_path, f
         (tmp_path / name).write_text("mine")
     before = names(tmp_path)
     with pytest.raises(ConfigError, match="expected a new or empty folder, or a store"):
-        prepare_folder(tmp_path, JOB, force=force)
+        FORMAT.prepare_folder(tmp_path, JOB, force=force)
     (tmp_path / "manifest.json").write_text('{"name": "a web page"}')
     with pytest.raises(ConfigError, match="expected a new or empty folder, or a store"):
-        prepare_folder(tmp_path, JOB, force=force)
+        FORMAT.prepare_folder(tmp_path, JOB, force=force)
     assert names(tmp_path) == sorted([*before, "manifest.json"])
 
 
 def test_prepare_folder_by_force_keeps_what_is_not_the_stores(store):
     for name in ("notes.txt", "part-of-thesis.parquet", "part-1.tmp"):
         (store / name).write_text("mine")
-    prepare_folder(store, {"parser": "other"}, force=True)
+    FORMAT.prepare_folder(store, {"parser": "other"}, force=True)
     assert names(store) == ["notes.txt", "part-1.tmp", "part-of-thesis.parquet"]
 
 
@@ -575,12 +575,12 @@ def test_prepare_folder_by_force_replaces_a_damaged_or_newer_store(store):
     text = manifest.read_text(encoding="utf-8")
     manifest.write_text(text[: len(text) // 2], encoding="utf-8")
     with pytest.raises(FormatError, match="damaged"):
-        prepare_folder(store, JOB)
-    prepare_folder(store, JOB, force=True)
+        FORMAT.prepare_folder(store, JOB)
+    FORMAT.prepare_folder(store, JOB, force=True)
     assert names(store) == []
 
 
 def test_prepare_folder_refuses_a_file(tmp_path):
     (tmp_path / "s").write_text("x")
     with pytest.raises(ConfigError, match=r"expected a folder .*got a file"):
-        prepare_folder(tmp_path / "s", JOB)
+        FORMAT.prepare_folder(tmp_path / "s", JOB)
