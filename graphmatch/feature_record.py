@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from graphmatch.errors import FormatError, check_choice
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from graphmatch.graphs.clip import ClipGraph
     from graphmatch.regions.base import Regions
 
 Kind = Literal["regions", "clips"]
@@ -89,26 +92,49 @@ class FeatureRecord:
 
         from graphmatch.regions.base import Regions
 
-        missing = [name for name in ("feature", "box", "size") if name not in self.columns]
-        if missing:
-            why = self.error or f"the store holds no {' and no '.join(missing)}"
-            raise FormatError(f"{self.id!r}: expected regions with boxes ({why})")
-
-        def tensor(name: str, dtype: torch.dtype) -> torch.Tensor | None:
-            value = self.columns.get(name)
-            return None if value is None else torch.from_numpy(np.array(value)).to(dtype)
-
-        box = tensor("box", torch.float32)
-        label, score = tensor("label", torch.int64), tensor("score", torch.float32)
-        width, height = (int(number) for number in self.columns["size"])
-        return Regions(
-            size=(width, height),
-            box=torch.zeros(0, 4) if box is None else box,
-            label=torch.full((len(self),), -1) if label is None else label,
-            score=torch.ones(len(self)) if score is None else score,
-            feature=tensor("feature", torch.float32),
-            probability=tensor("probability", torch.float32),
+        feature, box, size = self._tensors("feature", "box", "size")
+        label, score, probability = (
+            self._tensors(name)[0] if name in self.columns else None
+            for name in ("label", "score", "probability")
         )
+        return Regions(
+            size=(int(size[0]), int(size[1])),
+            box=box.to(torch.float32),
+            label=torch.full((len(self),), -1) if label is None else label.to(torch.int64),
+            score=torch.ones(len(self)) if score is None else score.to(torch.float32),
+            feature=feature.to(torch.float32),
+            probability=None if probability is None else probability.to(torch.float32),
+        )
+
+    def clips(self) -> ClipGraph:
+        """A record of kind `clips` as a graph, float32.
+
+        Returns:
+            The graph.
+
+        Raises:
+            FormatError: the item failed, or the record has no times.
+        """
+        import torch
+
+        from graphmatch.graphs.clip import ClipGraph
+
+        feature, time, duration = self._tensors("feature", "time", "duration")
+        return ClipGraph(
+            x=feature.to(torch.float32),
+            time=time.to(torch.float32),
+            duration=duration.reshape(1).to(torch.float32),
+        )
+
+    def _tensors(self, *names: str) -> list[Tensor]:
+        """Copies of columns that must be there."""
+        import torch
+
+        missing = [name for name in names if name not in self.columns]
+        if missing:
+            why = self.error or f"there is no {' and no '.join(missing)}"
+            raise FormatError(f"{self.id!r}: expected {', '.join(names)} ({why})")
+        return [torch.from_numpy(np.array(self.columns[name])) for name in names]
 
     def __len__(self) -> int:
         return len(self.columns["feature"]) if self.columns else 0
