@@ -19,26 +19,31 @@ Any of them may be gzipped (.gz). A line that cannot be read becomes a caption w
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import json
 import sys
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, NamedTuple
 
+from graphmatch.datasets.text_files import decode_json, decode_lines, open_source, safe_text
 from graphmatch.errors import FormatError, check_choice
 
 _TEXT_FIELDS = ("caption", "text", "sentence", "raw", "captions", "sentences")
 _ID_FIELDS = ("id", "caption_id", "sentid", "sen_id", "sentence_id")
 _OWNER_FIELDS = (
-    "owner", "image", "image_id", "video", "video_id", "filename", "file_name", "imgid"
+    "owner", "image", "image_id", "video", "video_id", "filename", "file_name", "img_path", "imgid"
 )  # fmt: skip
 
-_Found = tuple[str, str | None, str | None, str, str | None]
-"""Place in the file, id, owner, text, error."""
+
+class _Found(NamedTuple):
+    place: str  # in the file
+    key: str | None  # id
+    owner: str | None
+    text: str = ""
+    error: str | None = None
+    split: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,12 +55,16 @@ class Caption:
         owner: id of the image or video that it describes, if the file says so.
         text: the caption; what could be decoded of it where there is an error.
         error: why it cannot be used.
+        split: part of the data set, such as `"train"`, if the file says so.
+        moment: start and end in seconds of the part of its video that it describes.
     """
 
     id: str
     owner: str | None = None
     text: str
     error: str | None = None
+    split: str | None = None
+    moment: tuple[float, float] | None = None
 
 
 def read_captions(
@@ -90,29 +99,38 @@ def read_captions(
     if name == "-":
         yield from _complete(FORMATS[format or "txt"](sys.stdin.buffer, name), prefix)
         return
-    file = Path(path)
-    if file.is_dir():
-        raise FormatError(f"{path}: expected a file of captions (got a folder)")
-    if not file.exists():
-        raise FormatError(f"{path}: no such file")
-    with file.open("rb") as stream:
-        zipped = stream.peek(2)[:2] == b"\x1f\x8b"
-        with gzip.open(stream) if zipped else stream as content:
-            try:
-                reader = FORMATS[format or guess_format(name)]
-                yield from _complete(reader(cast(IO[bytes], content), name), prefix)
-            except (EOFError, OSError, zlib.error) as error:
-                if not zipped:
-                    raise
-                raise FormatError(f"{path}: the gzip file is truncated or damaged") from error
+    with open_source(path, "of captions") as stream:
+        reader = FORMATS[format or guess_format(name)]
+        yield from _complete(reader(stream, name), prefix)
+
+
+def record_captions(records: Iterable[object]) -> Iterator[Caption]:
+    """Captions of decoded JSON records, in their order.
+
+    Args:
+        records: an object with a caption or a list of captions each, or just the caption.
+
+    Yields:
+        One caption each; one with an error for a record that has none.
+
+    Example:
+        >>> [c.id for c in record_captions([{"image_id": 9, "captions": ["A dog.", "A cat."]}])]
+        ['9#0', '9#1']
+    """
+    for number, record in enumerate(records, 1):
+        yield from _complete(_from_record(record, number), "")
 
 
 def _complete(found: Iterable[_Found], prefix: str) -> Iterator[Caption]:
     """Captions of what a reader found; one without an id is named by its place."""
-    for place, key, owner, text, error in found:
+    for place, key, owner, text, error, split in found:
         name = f"{prefix}{place}" if key is None else key
         yield Caption(
-            id=_safe(name), owner=None if owner is None else _safe(owner), text=text, error=error
+            id=safe_text(name),
+            owner=None if owner is None else safe_text(owner),
+            text=text,
+            error=error,
+            split=None if split is None else safe_text(split),
         )
 
 
@@ -137,23 +155,23 @@ def guess_format(name: str) -> str:
 
 
 def _read_txt(stream: IO[bytes], name: str) -> Iterator[_Found]:
-    for number, text, error in _lines(stream, name):
-        yield str(number), None, None, text, error
+    for number, text, error in decode_lines(stream, name):
+        yield _Found(str(number), None, None, text, error)
 
 
 def _read_flickr(stream: IO[bytes], name: str) -> Iterator[_Found]:
-    for number, line, error in _lines(stream, name):
+    for number, line, error in decode_lines(stream, name):
         key, tab, text = line.partition("\t")
         if error is None and not tab:
             error = "expected image.jpg#number, a tab, and the caption"
         if error is not None:
-            yield f"line-{number}", None, None, line, error
+            yield _Found(f"line-{number}", None, None, line, error)
         else:
-            yield str(number), key, key.partition("#")[0], text, None
+            yield _Found(str(number), key, key.partition("#")[0], text)
 
 
 def _read_jsonl(stream: IO[bytes], name: str) -> Iterator[_Found]:
-    for number, line, error in _lines(stream, name):
+    for number, line, error in decode_lines(stream, name):
         if error is None and not line.strip():
             continue
         record = None
@@ -163,7 +181,7 @@ def _read_jsonl(stream: IO[bytes], name: str) -> Iterator[_Found]:
             except (ValueError, RecursionError) as problem:
                 error = f"expected a JSON object on each line (got {problem})"
         if error is not None:
-            yield f"line-{number}", None, None, line, error
+            yield _Found(f"line-{number}", None, None, line, error)
         else:
             yield from _from_record(record, number)
 
@@ -173,7 +191,7 @@ def _read_csv(stream: IO[bytes], name: str, delimiter: str = ",") -> Iterator[_F
     taken: list[str] = []  # lines of the row that is being read, for the error if it has one
 
     def lines() -> Iterator[str]:
-        for _, line, _ in _lines(stream, name, keep_ends=True):
+        for _, line, _ in decode_lines(stream, name, keep_ends=True):
             taken.append(line)
             yield line
 
@@ -197,12 +215,12 @@ def _read_csv(stream: IO[bytes], name: str, delimiter: str = ",") -> Iterator[_F
         except StopIteration:
             return
         except csv.Error as problem:
-            text = _safe("".join(taken))
-            yield f"row-{number}", None, None, text, f"expected a row of CSV ({problem})"
+            text, error = safe_text("".join(taken)), f"expected a row of CSV ({problem})"
+            yield _Found(f"row-{number}", None, None, text, error)
             continue
         if None in record or None in record.values():
             error = f"expected {len(header)} columns as in the header"
-            yield f"row-{number}", None, None, _safe("".join(taken)), error
+            yield _Found(f"row-{number}", None, None, safe_text("".join(taken)), error)
         else:
             yield from _from_record(record, number)
 
@@ -242,10 +260,7 @@ def _values(column: Any) -> list[Any]:
 
 
 def _read_json(stream: IO[bytes], name: str) -> Iterator[_Found]:
-    try:
-        content = json.loads(stream.read())
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"{name}: expected JSON (got {error})") from error
+    content = decode_json(stream, name)
     for key in ("annotations", "sentences", "images"):
         if isinstance(content, dict) and isinstance(content.get(key), list):
             content = content[key]
@@ -263,45 +278,24 @@ def _read_json(stream: IO[bytes], name: str) -> Iterator[_Found]:
         yield from _from_record(content.pop(), number)
 
 
-def _lines(
-    stream: IO[bytes], name: str, keep_ends: bool = False
-) -> Iterator[tuple[int, str, str | None]]:
-    """Lines from 1 with their text and what is wrong with them."""
-    for number, raw in enumerate(stream, 1):
-        if number == 1:
-            if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
-                raise FormatError(f"{name}: expected UTF-8 (got UTF-16); convert the file first")
-            raw = raw.removeprefix(b"\xef\xbb\xbf")
-        error = None
-        try:
-            line = raw.decode("utf-8")
-        except UnicodeDecodeError as problem:
-            line = raw.decode("utf-8", "surrogateescape" if keep_ends else "replace")
-            error = f"invalid UTF-8: byte {problem.start} of the line"
-        yield number, line if keep_ends else line.rstrip("\r\n"), error
-
-
 def _from_record(record: Any, number: int) -> Iterator[_Found]:
     """Captions of one record: one, or several if the field is a list."""
     if isinstance(record, str):
         record = {"caption": record}
     if not isinstance(record, dict):
-        yield f"record-{number}", None, None, _shown(record), "expected an object with a caption"
+        error = "expected an object with a caption"
+        yield _Found(f"record-{number}", None, None, _shown(record), error)
         return
     text = next((record[name] for name in _TEXT_FIELDS if name in record), None)
     key = _first(record, _ID_FIELDS)
     owner = _first(record, _OWNER_FIELDS)
+    found = _Found(str(number), key, owner, split=_first(record, ("split",)))
     if not isinstance(text, list):
-        yield _one(record, text, place=str(number), key=key, owner=owner)
+        yield _with_text(found, record, text)
         return
     if not text:
-        yield (
-            f"record-{number}",
-            key,
-            owner,
-            _shown(record),
-            "expected a caption (the list is empty)",
-        )
+        error = "expected a caption (the list is empty)"
+        yield found._replace(place=f"record-{number}", text=_shown(record), error=error)
     base = owner if key is None else key
     for place, one in enumerate(text):
         own = None
@@ -310,18 +304,15 @@ def _from_record(record: Any, number: int) -> Iterator[_Found]:
             one = one.get("raw")
         if own is None and base is not None:
             own = f"{base}#{place}"
-        yield _one(record, one, place=f"{number}#{place}", key=own, owner=owner)
+        yield _with_text(found._replace(place=f"{number}#{place}", key=own), record, one)
 
 
-def _one(record: object, text: object, *, place: str, key: str | None, owner: str | None) -> _Found:
+def _with_text(found: _Found, record: object, text: object) -> _Found:
     if not isinstance(text, str):
-        fields = ", ".join(_TEXT_FIELDS[:4])
-        error = f"expected text in one of the fields {fields}"
-        return f"record-{place}", key, owner, _shown(record), error
-    clean = _safe(text)
-    if clean != text:
-        return place, key, owner, clean, "invalid UTF-8"
-    return place, key, owner, text, None
+        error = f"expected text in one of the fields {', '.join(_TEXT_FIELDS[:4])}"
+        return found._replace(place=f"record-{found.place}", text=_shown(record), error=error)
+    clean = safe_text(text)
+    return found._replace(text=clean, error=None if clean == text else "invalid UTF-8")
 
 
 def _first(record: dict[Any, Any], names: tuple[str, ...]) -> str | None:
@@ -329,16 +320,7 @@ def _first(record: dict[Any, Any], names: tuple[str, ...]) -> str | None:
 
 
 def _shown(record: object) -> str:
-    return _safe(str(record)[:1000])
-
-
-def _safe(text: str) -> str:
-    """Text with U+FFFD for lone surrogates: bytes that were no UTF-8, JSON's half characters."""
-    return (
-        text
-        if text.isascii()
-        else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    )
+    return safe_text(str(record)[:1000])
 
 
 FORMATS: dict[str, Callable[[IO[bytes], str], Iterable[_Found]]] = {
