@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -32,10 +33,9 @@ def prefetch(items: Iterable[Item], depth: int) -> Iterator[Item]:
 
     def put(item: Item | None, error: BaseException | None, last: bool) -> None:
         while not stopped.is_set():
-            try:
-                return waiting.put((item, error, last), timeout=0.1)
-            except queue.Full:
-                continue
+            with suppress(queue.Full):
+                waiting.put((item, error, last), timeout=0.1)
+                return
 
     def work() -> None:
         try:
