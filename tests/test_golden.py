@@ -24,6 +24,12 @@ from graphmatch.nn.textual_edges import kernel_edge_weight, sparse_edge_weight, 
 from graphmatch.parse import ROLES, Parse
 from graphmatch.parsers.dependencies import adjacency
 from graphmatch.parsers.roles import role_graph_from_tags
+from tests.golden_interbert import (
+    check_paper_rule,
+    check_preprocess,
+    check_region_mask,
+    check_text_mask,
+)
 
 OPEN = {
     "hgr": "model globalmatch contrastive_loss train_steps eval_metrics frame_selection",
@@ -32,7 +38,7 @@ OPEN = {
     "imram": "model",
     "drn": "forward fullsize targets losses postprocess preprocess metrics train_three_stages",
     "marn": "full apgru ddma maf_title_buckets",
-    "interbert": "pretrain vltasks text_mask region_mask paper_rule preprocess bertadam",
+    "interbert": "pretrain vltasks bertadam",
     "pixel_bert": "pretrain_features pretrain_image retrieval vqa nlvr2",
 }
 
@@ -169,4 +175,8 @@ def check_adjacency(case, assert_close):
 FAMILIES = {
     ("hgr", "role_graphs"): check_role_graphs,
     ("gsmn", "adjacency"): check_adjacency,
+    ("interbert", "text_mask"): check_text_mask,
+    ("interbert", "region_mask"): check_region_mask,
+    ("interbert", "paper_rule"): check_paper_rule,
+    ("interbert", "preprocess"): check_preprocess,
 }
