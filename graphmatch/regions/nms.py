@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from graphmatch.errors import GraphError
-from graphmatch.regions.base import Regions
 
 _BLOCK = 512  # boxes that are compared with each other at once
 
@@ -39,36 +38,36 @@ def _area(box: Tensor) -> Tensor:
     return (box[:, 2] - box[:, 0]) * (box[:, 3] - box[:, 1])
 
 
-def nms(box: Tensor, score: Tensor, label: Tensor | None = None, *, iou: float) -> Tensor:
+def nms(box: Tensor, score: Tensor, label: Tensor | None = None, *, threshold: float) -> Tensor:
     """Greedy non-maximum suppression.
 
     From the best box to the worst, a box stays if its IoU with every box that stayed is at most
-    `iou`. Of equal scores the box with the smaller number comes first. Not differentiable;
+    `threshold`. Of equal scores the box with the smaller number comes first. Not differentiable;
     synchronises the device.
 
     Args:
         box: [N, 4] x1 y1 x2 y2 in any unit.
         score: [N]; not NaN.
         label: [N] int64; boxes of different labels do not suppress each other. None is one label.
-        iou: overlap that is allowed, in [0, 1]; 1 keeps all boxes.
+        threshold: IoU that is allowed, in [0, 1]; 1 keeps all boxes.
 
     Returns:
         [K] int64 numbers of the boxes that stay, best first. Allocates a few times 512 x K numbers.
 
     Example:
         >>> box = torch.tensor([[0.0, 0.0, 9.0, 9.0], [0.0, 0.0, 9.0, 8.0], [5.0, 5.0, 9.0, 9.0]])
-        >>> nms(box, torch.tensor([0.5, 0.9, 0.2]), iou=0.6)
+        >>> nms(box, torch.tensor([0.5, 0.9, 0.2]), threshold=0.6)
         tensor([1, 2])
     """
     order = score.argsort(descending=True, stable=True)
-    if iou >= 1:
+    if threshold >= 1:
         return order
     kept = order[:0]
     for block in torch.split(order, _BLOCK):
         if len(kept):
-            block = block[~_overlap(block, kept, box, label, iou=iou).any(1)]
+            block = block[~_overlap(block, kept, box, label, threshold).any(1)]
         # overlap[i, j]: i comes before j and suppresses it if i itself stays
-        overlap = _overlap(block, block, box, label, iou=iou).triu_(1).to(torch.float32)
+        overlap = _overlap(block, block, box, label, threshold).triu_(1).to(torch.float32)
         stays = torch.ones(len(block), device=box.device)
         while True:  # each round settles one more box at least, as a rule all but a few
             settled = (stays @ overlap == 0).to(torch.float32)
@@ -80,24 +79,24 @@ def nms(box: Tensor, score: Tensor, label: Tensor | None = None, *, iou: float) 
 
 
 def _overlap(
-    first: Tensor, second: Tensor, box: Tensor, label: Tensor | None, *, iou: float
+    first: Tensor, second: Tensor, box: Tensor, label: Tensor | None, threshold: float
 ) -> Tensor:
     """[N, M] bool: whether two boxes have one label and overlap too much."""
-    much = box_iou(box[first], box[second]) > iou
+    much = box_iou(box[first], box[second]) > threshold
     return much if label is None else much & (label[first][:, None] == label[second])
 
 
 def best_classes(
-    box: Tensor, score: Tensor, *, threshold: float, iou: float, most: int
+    box: Tensor, score: Tensor, *, least_score: float, threshold: float, top: int
 ) -> tuple[Tensor, Tensor]:
     """The best pairs of a box and a class, after non-maximum suppression class by class.
 
     Args:
         box: [N, 4] x1 y1 x2 y2 in any unit.
         score: [N, C] of each class.
-        threshold: pairs that do not score more are left out.
-        iou: overlap that boxes of one class may have.
-        most: pairs that are returned at most.
+        least_score: pairs that do not score more are left out.
+        threshold: IoU that boxes of one class may have.
+        top: pairs that are returned at most.
 
     Returns:
         Numbers of the boxes [K] int64 and their classes [K] int64, best first, equal scores by box
@@ -109,37 +108,34 @@ def best_classes(
     Example:
         >>> box = torch.tensor([[0.0, 0.0, 9.0, 9.0], [0.0, 0.0, 9.0, 8.0]])
         >>> score = torch.tensor([[0.9, 0.6], [0.8, 0.0]])
-        >>> best_classes(box, score, threshold=0.5, iou=0.6, most=100)
+        >>> best_classes(box, score, least_score=0.5, threshold=0.6, top=100)
         (tensor([0, 0]), tensor([0, 1]))
     """
     if score.isnan().any():
         raise GraphError("score: expected numbers (got NaN); the model or its input is broken")
-    row, label = (score > threshold).nonzero(as_tuple=True)  # [P], [P]
-    kept = nms(box[row], score[row, label], label, iou=iou)[:most]
+    row, label = (score > least_score).nonzero(as_tuple=True)  # [P], [P]
+    kept = nms(box[row], score[row, label], label, threshold=threshold)[:top]
     return row[kept], label[kept]
 
 
-def distinct_regions(
-    regions: Regions, *, iou: float = 0.7, side: float = 2.0, most: int | None = None
-) -> Regions:
-    """Regions of an image that differ from each other, whatever their classes.
+def drop_overlapping(
+    box: Tensor, score: Tensor, *, threshold: float = 0.7, thinnest: float = 2.0
+) -> Tensor:
+    """Boxes that differ from each other, whatever their classes.
 
     Args:
-        regions: R regions.
-        iou: a region that overlaps a better one more than this is dropped.
-        side: in pixels; a region that is thinner is dropped first.
-        most: regions that stay at most; None for all.
+        box: [N, 4] x1 y1 x2 y2 in pixels.
+        score: [N].
+        threshold: a box whose IoU with a better one is above it is dropped.
+        thinnest: in pixels; a box of less width or height is dropped first.
 
     Returns:
-        The regions that stay, best first.
+        [K] int64 numbers of the boxes that stay, best first, equal scores by number.
 
     Example:
         >>> box = torch.tensor([[0.0, 0.0, 9.0, 9.0], [0.0, 0.0, 9.0, 8.0], [0.0, 0.0, 9.0, 1.0]])
-        >>> regions = Regions(size=(9, 9), box=box, label=torch.tensor([0, 1, 2]),
-        ...                   score=torch.tensor([0.5, 0.9, 0.7]))
-        >>> distinct_regions(regions).label
+        >>> drop_overlapping(box, torch.tensor([0.5, 0.9, 0.7]))
         tensor([1])
     """
-    wide = (regions.box[:, 2:] - regions.box[:, :2]).amin(1) >= side  # [R]
-    regions = regions.select(wide)
-    return regions.select(nms(regions.box, regions.score, iou=iou)[:most])
+    wide = ((box[:, 2:] - box[:, :2]).amin(1) >= thinnest).nonzero()[:, 0]  # [W]
+    return wide[nms(box[wide], score[wide], threshold=threshold)]

@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 
 from graphmatch.errors import GraphError
 from graphmatch.regions import nms as module
-from graphmatch.regions.base import Regions
-from graphmatch.regions.nms import best_classes, box_iou, distinct_regions, nms
+from graphmatch.regions.nms import best_classes, box_iou, drop_overlapping, nms
 
 
 def naive_iou(a, b):
@@ -53,8 +52,8 @@ def test_iou_of_a_box_with_itself_is_exactly_one():
 def test_naive_loop(count, seed, iou):
     box, score, label = boxes_of(count, seed, scale=20)
     lists = box.tolist(), score.tolist()
-    assert nms(box, score, label, iou=iou).tolist() == naive_nms(*lists, label.tolist(), iou)
-    assert nms(box, score, iou=iou).tolist() == naive_nms(*lists, [0] * count, iou)
+    assert nms(box, score, label, threshold=iou).tolist() == naive_nms(*lists, label.tolist(), iou)
+    assert nms(box, score, threshold=iou).tolist() == naive_nms(*lists, [0] * count, iou)
 
 
 def test_blocks_do_not_change_the_result(monkeypatch):
@@ -62,24 +61,24 @@ def test_blocks_do_not_change_the_result(monkeypatch):
     expected = naive_nms(box.tolist(), score.tolist(), label.tolist(), 0.3)
     for size in (1, 7, 149, 150, 151):
         monkeypatch.setattr(module, "_BLOCK", size)
-        assert nms(box, score, label, iou=0.3).tolist() == expected
+        assert nms(box, score, label, threshold=0.3).tolist() == expected
 
 
 def test_long_chain_of_boxes_that_overlap_the_next():
     x = torch.arange(2000.0)
     box = torch.stack([x, x * 0, x + 3, x * 0 + 1], dim=1)  # IoU with the next 1/2, then 1/5
-    kept = nms(box, -x, iou=0.4)
+    kept = nms(box, -x, threshold=0.4)
     assert kept.tolist() == list(range(0, 2000, 2))
 
 
 @given(st.integers(1, 60), st.integers(0, 999))
 def test_survivors(count, seed):
     box, score, _ = boxes_of(count, seed)
-    kept = nms(box, score, iou=0.4)
+    kept = nms(box, score, threshold=0.4)
     overlap = box_iou(box[kept], box[kept]).fill_diagonal_(0)
     assert (overlap <= 0.4).all()
     assert (score[kept].diff() <= 0).all()
-    assert nms(box[kept], score[kept], iou=0.4).tolist() == list(range(len(kept)))
+    assert nms(box[kept], score[kept], threshold=0.4).tolist() == list(range(len(kept)))
     dropped = torch.ones(count, dtype=torch.bool).index_fill(0, kept, False).nonzero()[:, 0]
     for i in dropped:  # each has a reason
         over = box_iou(box[i, None], box[kept])[0] > 0.4
@@ -92,25 +91,25 @@ def test_permutation(count, seed):
     random = torch.Generator().manual_seed(seed)
     score = torch.randperm(count, generator=random) / count  # no ties
     order = torch.randperm(count, generator=random)
-    shuffled = nms(box[order], score[order], label[order], iou=0.5)
-    assert order[shuffled].tolist() == nms(box, score, label, iou=0.5).tolist()
+    shuffled = nms(box[order], score[order], label[order], threshold=0.5)
+    assert order[shuffled].tolist() == nms(box, score, label, threshold=0.5).tolist()
 
 
 def test_equal_boxes_and_scores_keep_the_first():
     box = torch.tensor([[0.0, 0.0, 5.0, 5.0]]).repeat(300, 1)
-    assert nms(box, torch.full((300,), 0.5), iou=0.7).tolist() == [0]
+    assert nms(box, torch.full((300,), 0.5), threshold=0.7).tolist() == [0]
     label = torch.arange(300) % 2
-    assert nms(box, torch.full((300,), 0.5), label, iou=0.7).tolist() == [0, 1]
+    assert nms(box, torch.full((300,), 0.5), label, threshold=0.7).tolist() == [0, 1]
 
 
 def test_overlap_at_the_threshold_stays():
     box = torch.tensor([[0.0, 0.0, 2.0, 1.0], [0.0, 0.0, 1.0, 1.0]])
-    assert nms(box, torch.tensor([1.0, 0.5]), iou=0.5).tolist() == [0, 1]
-    assert nms(box, torch.tensor([1.0, 0.5]), iou=0.499).tolist() == [0]
+    assert nms(box, torch.tensor([1.0, 0.5]), threshold=0.5).tolist() == [0, 1]
+    assert nms(box, torch.tensor([1.0, 0.5]), threshold=0.499).tolist() == [0]
 
 
 @given(st.integers(0, 40), st.integers(0, 999), st.integers(1, 30))
-def test_best_classes(count, seed, most):
+def test_best_classes(count, seed, top):
     box, _, _ = boxes_of(count, seed)
     score = torch.randint(0, 16, (count, 5), generator=torch.Generator().manual_seed(seed)) / 16
     pairs = [(i, c) for i in range(count) for c in range(5) if score[i, c] > 0.3]
@@ -120,35 +119,29 @@ def test_best_classes(count, seed, most):
         [c for _, c in pairs],
         0.5,
     )
-    row, label = best_classes(box, score, threshold=0.3, iou=0.5, most=most)
+    row, label = best_classes(box, score, least_score=0.3, threshold=0.5, top=top)
     found = list(zip(row.tolist(), label.tolist(), strict=True))
-    assert found == [pairs[k] for k in kept][:most]
+    assert found == [pairs[k] for k in kept][:top]
 
 
 def test_nan_scores_are_an_error():
     with pytest.raises(GraphError, match="got NaN"):
-        best_classes(torch.zeros(1, 4), torch.tensor([[float("nan")]]), threshold=0, iou=1, most=1)
+        best_classes(
+            torch.zeros(1, 4), torch.tensor([[float("nan")]]), least_score=0, threshold=1, top=1
+        )
 
 
-def test_distinct_regions():
+def test_drop_overlapping():
     box = torch.tensor(
         [
             [0.0, 0.0, 100.0, 100.0],
-            [0.0, 0.0, 100.0, 95.0],  # better, another class, overlaps
+            [0.0, 0.0, 100.0, 95.0],  # better, overlaps
             [50.0, 50.0, 51.9, 90.0],  # thin
             [50.0, 50.0, 52.0, 90.0],  # just wide enough
             [0.0, 0.0, 100.0, 60.0],  # overlaps 0.6 and 0.63
         ]
     )
-    regions = Regions(
-        size=(100, 100),
-        box=box,
-        label=torch.tensor([0, 1, 2, 3, 4]),
-        score=torch.tensor([0.6, 0.7, 0.9, 0.2, 0.3]),
-        feature=torch.arange(5.0)[:, None],
-    )
-    kept = distinct_regions(regions)
-    assert kept.label.tolist() == [1, 4, 3]
-    assert kept.feature[:, 0].tolist() == [1, 4, 3]
-    assert distinct_regions(regions, most=2).label.tolist() == [1, 4]
-    assert len(distinct_regions(regions.select(torch.tensor([], dtype=torch.long)))) == 0
+    score = torch.tensor([0.6, 0.7, 0.9, 0.2, 0.3])
+    assert drop_overlapping(box, score).tolist() == [1, 4, 3]
+    assert drop_overlapping(box, score, threshold=1, thinnest=0).tolist() == [2, 1, 0, 4, 3]
+    assert drop_overlapping(box[:0], score[:0]).tolist() == []
