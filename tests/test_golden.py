@@ -24,6 +24,7 @@ from graphmatch.nn.textual_edges import kernel_edge_weight, sparse_edge_weight, 
 from graphmatch.parse import ROLES, Parse
 from graphmatch.parsers.dependencies import adjacency
 from graphmatch.parsers.roles import role_graph_from_tags
+from tests.golden_gsmn_polar import check_polar
 from tests.golden_interbert import (
     check_paper_rule,
     check_preprocess,
@@ -34,7 +35,7 @@ from tests.golden_interbert import (
 OPEN = {
     "hgr": "model globalmatch contrastive_loss train_steps eval_metrics frame_selection",
     "scan": "model option_grid weight_norm_encoder retrieval_metrics caption_encoding",
-    "gsmn": "model polar",
+    "gsmn": "model",
     "imram": "model",
     "drn": "forward fullsize targets losses postprocess preprocess metrics train_three_stages",
     "marn": "full apgru ddma maf_title_buckets",
@@ -175,6 +176,7 @@ def check_adjacency(case, assert_close):
 FAMILIES = {
     ("hgr", "role_graphs"): check_role_graphs,
     ("gsmn", "adjacency"): check_adjacency,
+    ("gsmn", "polar"): check_polar,
     ("interbert", "text_mask"): check_text_mask,
     ("interbert", "region_mask"): check_region_mask,
     ("interbert", "paper_rule"): check_paper_rule,
