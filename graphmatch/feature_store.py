@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
@@ -104,9 +104,19 @@ class FeatureStore:
         )
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """Names of the columns that the items have."""
-        return tuple(self._columns)
+    def arrays(self) -> Mapping[str, NDArray[Any]]:
+        """Columns of all items by name: [rows, ...] or [items, ...], read-only memory maps."""
+        return self._columns
+
+    @property
+    def row_counts(self) -> NDArray[np.int64]:
+        """[items] number of rows of each item."""
+        return np.diff(self._offset)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the classes that `label` counts, if the job that made the store knew them."""
+        return tuple(map(str, self.manifest["job"].get("labels") or ()))
 
     @cached_property
     def _lines(self) -> list[dict[str, Any]]:

@@ -154,6 +154,26 @@ class StoreFormat:
         return manifest.is_file() and self.name.encode() in manifest.read_bytes()[:100]
 
 
+def stored_format(folder: str | Path) -> str | None:
+    """Which kind of store a folder is.
+
+    Args:
+        folder: any folder.
+
+    Returns:
+        `format` of its manifest; None if it has none that can be read.
+
+    Example:
+        >>> stored_format("no/such/folder") is None
+        True
+    """
+    try:
+        content = json.loads((Path(folder) / MANIFEST).read_text(encoding="utf-8"))
+        return str(content["format"])
+    except (OSError, KeyError, TypeError, ValueError, RecursionError):
+        return None
+
+
 def check_kinds(record: dict[str, Any], kinds: tuple[tuple[str, type], ...]) -> None:
     """Raise `TypeError` or `KeyError` if a value is missing or of another type.
 

@@ -10,13 +10,69 @@ import typer
 
 def info(
     store: Annotated[Path, typer.Argument(help="Folder of the store.")],
-    failures: Annotated[bool, typer.Option(help="List every failed caption.")] = False,
+    failures: Annotated[bool, typer.Option(help="List every failed caption, image or video.")] = (
+        False
+    ),
+    verify: Annotated[
+        bool, typer.Option(help="Read all features and compare their checksums.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Count captions, nodes, edges, roles and failures of a store, reading and checking all of it.
+    """Count what a store of graphs or features holds: nodes, roles, regions, failures.
 
-    Damage anywhere in the store ends in a message that names the file.
+    A graph store is read and checked whole. Damage ends in a message that names the file.
     """
+    from graphmatch.store_folder import stored_format
+
+    if stored_format(store) == "graphmatch-features":
+        _feature_info(store, failures=failures, verify=verify, json=json)
+    else:
+        _graph_info(store, failures=failures, json=json)
+
+
+def _feature_info(path: Path, *, failures: bool, verify: bool, json: bool) -> None:
+    from json import dumps
+
+    from graphmatch.feature_store import FeatureStore
+    from graphmatch.feature_summary import summarise_features
+
+    store = FeatureStore(path)
+    if verify:
+        store.verify()
+    summary = summarise_features(store)
+    if json:
+        listed = {"failures": store.failures} if failures else {}
+        typer.echo(dumps({**summary, **listed}, ensure_ascii=False))
+        return
+    kind = store.kind
+    low, mean, high = summary["rows_per_item"]
+    typer.echo(f"{path}: {summary['items']:,} items, {summary['failed']:,} failed")
+    job = {key: value for key, value in store.manifest["job"].items() if key != "labels"}
+    typer.echo(", ".join(f"{key}: {value}" for key, value in job.items()))
+    typer.echo(f"{summary['rows']:,} {kind}, {low} to {high} an item, {mean:.1f} on average")
+    typer.echo("columns: " + ", ".join(f"{n} {c}" for n, c in summary["columns"].items()))
+    if "hours" in summary:
+        typer.echo(f"{summary['hours']:.2f} hours of video")
+    if verify:
+        typer.echo("every checksum is right")
+    for title in ("labels", "failure_reasons"):
+        _print_histogram(title.replace("_", " "), summary.get(title, {}))
+    if failures:
+        for key, error in store.failures:
+            typer.echo(f"{key}\t{error}")
+
+
+def _print_histogram(title: str, histogram: dict[str, int]) -> None:
+    if not histogram:
+        return
+    typer.echo(f"{title}:")
+    total = sum(histogram.values())
+    for name, count in histogram.items():
+        bar = "#" * round(40 * count / max(histogram.values()))
+        typer.echo(f"  {name:14} {count:>10,} {100 * count / total:5.1f} %  {bar}")
+
+
+def _graph_info(store: Path, *, failures: bool, json: bool) -> None:
     from json import dumps
 
     from graphmatch.store import GraphStore
@@ -44,12 +100,7 @@ def info(
         ("relations", summary["relations"]),
         ("failures", summary["failure_reasons"]),
     ):
-        if histogram:
-            typer.echo(f"{title}:")
-            total = sum(histogram.values())
-            for name, count in histogram.items():
-                bar = "#" * round(40 * count / max(histogram.values()))
-                typer.echo(f"  {name:14} {count:>10,} {100 * count / total:5.1f} %  {bar}")
+        _print_histogram(title, histogram)
     if failures:
         for row in opened:
             if row.error is not None:
