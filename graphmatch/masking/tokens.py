@@ -30,7 +30,7 @@ NOT_SCORED = -1
 """The label of what the model need not guess."""
 
 _ANCHOR = 0.10
-_LENGTHS = (1, 5)  # the paper names the mean 3 at most: uniform, like the released lengths
+_LENGTHS = (1, 5)  # only the mean, 3, is known: uniform, as the released ones are
 _PLAIN = 0.15
 _MASKED, _REPLACED = 0.8, 0.9  # upper ends of the two shares
 

@@ -178,3 +178,11 @@ def test_wrong_arguments_are_refused():
             mask_regions(*wrong)
     with pytest.raises(GraphError, match="expected shape"):
         pixel_iou(box[:, :3])
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_nothing_is_made_on_another_device(rule):
+    # tensors without storage refuse to meet others, and to be read by the host
+    feature, box, uniform = (value.to("meta") for value in scene(3, 1))
+    result = mask_regions(feature, box, uniform, rule=rule)
+    assert {value.device.type for value in result} == {"meta"}

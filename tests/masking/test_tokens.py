@@ -179,3 +179,7 @@ def test_segments_of_a_batch_equal_one_by_one():
 def test_lengths_that_are_no_counts_are_refused(length):
     with pytest.raises(GraphError, match="expected integers"):
         segment_mask(length)
+
+
+def test_segments_are_found_where_the_lengths_are():
+    assert segment_mask(torch.zeros(2, 3, dtype=torch.int64, device="meta")).device.type == "meta"

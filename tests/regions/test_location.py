@@ -120,3 +120,10 @@ def test_wrong_shapes_are_refused():
     for feature, location in (((2, 3), (2, 4)), ((2, 3), (3, 5)), ((3,), (5,))):
         with pytest.raises(GraphError, match="expected feature"):
             with_global_region(torch.zeros(feature), torch.zeros(location))
+
+
+def test_nothing_is_made_on_another_device():
+    # tensors without storage refuse to meet others, and to be read by the host
+    location = box_location(torch.zeros(2, 3, 4, device="meta"), (200, 100))
+    result = with_global_region(torch.zeros(2, 3, 7, device="meta"), location)
+    assert {value.device.type for value in result} == {"meta"}
