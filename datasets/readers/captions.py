@@ -104,11 +104,12 @@ def read_captions(
         yield from _complete(reader(stream, name), prefix)
 
 
-def record_captions(records: Iterable[object]) -> Iterator[Caption]:
+def record_captions(records: Iterable[object], *, prefix: str = "") -> Iterator[Caption]:
     """Captions of decoded JSON records, in their order.
 
     Args:
         records: an object with a caption or a list of captions each, or just the caption.
+        prefix: goes before ids that are only places.
 
     Yields:
         One caption each; one with an error for a record that has none.
@@ -118,7 +119,7 @@ def record_captions(records: Iterable[object]) -> Iterator[Caption]:
         ['9#0', '9#1']
     """
     for number, record in enumerate(records, 1):
-        yield from _complete(_from_record(record, number), "")
+        yield from _complete(_from_record(record, number), prefix)
 
 
 def _complete(found: Iterable[_Found], prefix: str) -> Iterator[Caption]:
