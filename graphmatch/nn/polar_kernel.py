@@ -81,7 +81,7 @@ def gaussian_weights(
     edge_axes = [1] * rho.dim()
     m_rho, m_theta, p_rho, p_theta = (value.reshape(-1, *edge_axes) for value in parameters)
     turn = (theta - m_theta).abs()  # [K, ...]
-    angle = torch.minimum(turn, (2 * math.pi - turn).abs())
+    angle = torch.minimum(turn, 2 * math.pi - turn)  # negative past a full turn, but only squared
     if form == "official":
         g_rho = torch.exp(-0.5 * (rho - m_rho) ** 2 / (1e-14 + p_rho**2))
         g_theta = torch.exp(-0.5 * angle**2 / (1e-14 + p_theta**2))
@@ -92,6 +92,7 @@ def gaussian_weights(
         # sqrt(p^2 + 1e-14) that does not overflow
         spread = [torch.hypot(value, torch.full_like(value, 1e-7)) for value in (p_rho, p_theta)]
         exponent = -0.5 * (((rho - m_rho) / spread[0]) ** 2 + (angle / spread[1]) ** 2)
+        # a square may overflow; minus infinity for every kernel would be no softmax
         weight = exponent.clamp(min=torch.finfo(exponent.dtype).min).softmax(dim=0)
     if mask is not None:
         weight = weight.masked_fill(~mask, 0)

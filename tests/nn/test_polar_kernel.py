@@ -95,6 +95,14 @@ def test_safe_form_goes_on_where_the_official_one_ends():
     assert torch.isfinite(leaf.grad).all()
 
 
+def test_official_form_leaves_out_a_kernel_that_is_not_a_number(polar, kernels, assert_close):
+    broken = {name: torch.cat((value, value[:1])) for name, value in kernels.items()}
+    broken["mean_rho"][5] = torch.nan
+    weight = gaussian_weights(polar, **broken, form="official")
+    assert not weight[..., 5].any()
+    assert_close(weight[..., :5], gaussian_weights(polar, **kernels, form="official"), "float64")
+
+
 def test_batch_equals_one_by_one_and_any_shape(polar, kernels):
     together = gaussian_weights(polar, **kernels)
     torch.testing.assert_close(together[1], gaussian_weights(polar[1], **kernels))
