@@ -8,7 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from graphmatch.datasets.captions import Caption
-from graphmatch.datasets.dataset import DataSet, Visual, owner_splits
+from graphmatch.datasets.dataset import DataSet, Visual
+from graphmatch.datasets.splits import owner_splits
 from graphmatch.datasets.text_files import Files, finite_number, read_json, read_lines, split_files
 from graphmatch.errors import FormatError
 

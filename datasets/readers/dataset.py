@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -249,26 +249,6 @@ class DataSet:
             f"DataSet({self.name}: {len(self.visuals)} visuals, {len(self.captions)} captions"
             f"{splits}; {len(self.errors)} errors)"
         )
-
-
-def owner_splits(captions: Iterable[Caption]) -> dict[str, str | None]:
-    """The split of images or videos of which only captions tell.
-
-    Args:
-        captions: captions with owner and split.
-
-    Returns:
-        Split by owner, in the order of their first captions; None for one in several splits.
-
-    Example:
-        >>> owner_splits([Caption(id="1", owner="v", text="A dog.", split="train")])
-        {'v': 'train'}
-    """
-    splits: dict[str, set[str | None]] = {}
-    for caption in captions:
-        if caption.owner is not None:
-            splits.setdefault(caption.owner, set()).add(caption.split)
-    return {id: next(iter(own)) if len(own) == 1 else None for id, own in splits.items()}
 
 
 def _caption_problem(caption: Caption, owner: Visual | None, clip_moments: bool) -> str | None:

@@ -6,12 +6,13 @@ Sources: Hodosh, Young and Hockenmaier, JAIR 2013; Young et al., TACL 2014.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import replace
 from pathlib import Path
 
 from graphmatch.datasets.captions import read_captions
-from graphmatch.datasets.dataset import DataSet, Visual, owner_splits
+from graphmatch.datasets.dataset import DataSet, Visual
+from graphmatch.datasets.splits import assign_splits, owner_splits
 from graphmatch.datasets.text_files import read_lines
 from graphmatch.errors import FormatError
 
@@ -56,33 +57,24 @@ def read_flickr(
         raise FormatError(f"{captions}: expected captions that name their image (got none)")
     if splits is not None:
         found = [replace(caption, split=None) for caption in found]
-    own = owner_splits(found)
-    lists: dict[str, list[str]] = {}
-    for split, path in (splits or {}).items():
-        names = [_listed(line, own) for _, line, _ in read_lines(path) if line.strip()]
-        if not any(image in own for image in names):
-            raise FormatError(f"{path}: expected names of images that have captions (got none)")
-        for image in names:
-            lists.setdefault(image, []).append(split)
-    visuals = [_visual(image, lists.get(image, []), split) for image, split in own.items()]
-    visuals += [
-        Visual(id=image, kind="image", split=among[0], file=image, error="no caption of it")
-        for image, among in lists.items()
-        if image not in own
+    visuals = [
+        Visual(id=image, kind="image", split=split, file=image)
+        for image, split in owner_splits(found).items()
     ]
+    if splits is not None:
+        images = {visual.id for visual in visuals}
+        lists = {split: _names(path, images) for split, path in splits.items()}
+        visuals = assign_splits(visuals, lists)
     return DataSet(name=name, visuals=tuple(visuals), captions=tuple(found)).check()
-
-
-def _visual(image: str, lists: list[str], split: str | None) -> Visual:
-    error = f"expected it in one list (got {', '.join(lists)})" if len(lists) > 1 else None
-    split = lists[0] if lists else split
-    return Visual(id=image, kind="image", split=split, file=image, error=error)
 
 
 def _image(owner: str | None) -> str | None:
     return None if owner is None else re.sub(r"(?i)(\.jpe?g|\.png)\.\d+$", r"\1", owner)
 
 
-def _listed(line: str, images: Mapping[str, object]) -> str:
-    name = line.strip()
-    return f"{name}.jpg" if name not in images and f"{name}.jpg" in images else name
+def _names(path: str | Path, images: Set[str]) -> list[str]:
+    lines = [line.strip() for _, line, _ in read_lines(path) if line.strip()]
+    names = [f"{n}.jpg" if n not in images and f"{n}.jpg" in images else n for n in lines]
+    if images.isdisjoint(names):
+        raise FormatError(f"{path}: expected names of images that have captions (got none)")
+    return names

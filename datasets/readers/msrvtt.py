@@ -11,7 +11,7 @@ from typing import Any
 
 from graphmatch.datasets.captions import Caption, record_captions
 from graphmatch.datasets.dataset import DataSet, Visual
-from graphmatch.datasets.text_files import finite_number, read_json, read_lines, safe_text
+from graphmatch.datasets.text_files import finite_number, plain_text, read_json, read_lines
 from graphmatch.errors import FormatError
 
 _EXPECTED = "MSR-VTT's lists `videos` and `sentences`"
@@ -58,16 +58,15 @@ def read_msrvtt(paths: Sequence[str | Path], *, categories: str | Path | None = 
 
 def _visual(record: Any, place: str) -> Visual:
     fields = record if isinstance(record, dict) else {}
-    id, split, category = (fields.get(name) for name in ("video_id", "split", "category"))
+    id, category = plain_text(fields.get("video_id")), fields.get("category")
     start, end = finite_number(fields.get("start time")), finite_number(fields.get("end time"))
-    named = isinstance(id, str) and id != ""
     return Visual(
-        id=safe_text(str(id)) if named else place,
+        id=id or place,
         kind="video",
-        split=safe_text(split) if isinstance(split, str) else None,
+        split=plain_text(fields.get("split")),
         duration=None if start is None or end is None else end - start,
         label=category if type(category) is int and category >= 0 else None,
-        error=None if named else "expected an object with a `video_id`",
+        error=None if id else "expected an object with a `video_id`",
     )
 
 

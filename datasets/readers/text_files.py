@@ -201,6 +201,24 @@ def finite_number(value: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def plain_text(value: object) -> str | None:
+    """A name or id that a file gives as text or as an integer.
+
+    Args:
+        value: anything.
+
+    Returns:
+        Its text; None if it is something else, or empty.
+
+    Example:
+        >>> plain_text(139), plain_text("video0"), plain_text(""), plain_text([])
+        ('139', 'video0', None, None)
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        return None
+    return safe_text(str(value)) or None
+
+
 def safe_text(text: str) -> str:
     r"""Text with U+FFFD for lone surrogates: bytes that were no UTF-8, JSON's half characters.
 
