@@ -134,26 +134,20 @@ class DataSet:
     @property
     def splits(self) -> dict[str, Counts]:
         """Counts by the name of the split, in the order in which they occur."""
-        members: dict[str, tuple[set[int], list[Caption]]] = {}
-        for place, visual in enumerate(self.visuals):
-            if visual.split is not None:
-                members.setdefault(visual.split, (set(), []))[0].add(place)
+        visuals: dict[str, list[Visual]] = {}
+        for visual in self.visuals:
+            for name in self._splits_of(visual):
+                visuals.setdefault(name, []).append(visual)
+        captions: dict[str, list[Caption]] = {}
         for caption in self.captions:
-            split = self._split_of(caption)
-            if split is not None:
-                visuals, captions = members.setdefault(split, (set(), []))
-                captions.append(caption)
-                if caption.owner in self._places:
-                    visuals.add(self._places[caption.owner])
-        return {
-            name: Counts(
-                len(visuals),
-                len(captions),
-                sum(self.visuals[place].error is not None for place in visuals)
-                + sum(caption.error is not None for caption in captions),
-            )
-            for name, (visuals, captions) in members.items()
-        }
+            if split := self._split_of(caption):
+                captions.setdefault(split, []).append(caption)
+        counts = {}
+        for name in {**visuals, **captions}:
+            records = [*visuals.get(name, ()), *captions.get(name, ())]
+            errors = sum(record.error is not None for record in records)
+            counts[name] = Counts(len(visuals.get(name, ())), len(captions.get(name, ())), errors)
+        return counts
 
     def split(self, *names: str) -> DataSet:
         """One split, or several together.
@@ -176,10 +170,7 @@ class DataSet:
                 raise ConfigError(f"{self.name} was read without splits (got {name!r})")
             check_choice("split", name, valid)
         captions = tuple(c for c in self.captions if self._split_of(c) in names)
-        owners = {caption.owner for caption in captions}
-        visuals = tuple(
-            v for v in self.visuals if v.split in names or (v.split is None and v.id in owners)
-        )
+        visuals = tuple(v for v in self.visuals if {*names} & {*self._splits_of(v)})
         return replace(self, visuals=visuals, captions=captions)
 
     @property
@@ -242,6 +233,12 @@ class DataSet:
     def _split_of(self, caption: Caption) -> str | None:
         owner = self._owner(caption)
         return caption.split or (None if owner is None else owner.split)
+
+    def _splits_of(self, visual: Visual) -> list[str]:
+        if visual.split is not None:
+            return [visual.split]
+        own = (self.captions[place].split for place in self._captions.get(visual.id, ()))
+        return [split for split in dict.fromkeys(own) if split is not None]
 
     def __repr__(self) -> str:
         splits = "".join(f", {name} {count[0]}/{count[1]}" for name, count in self.splits.items())
