@@ -44,7 +44,7 @@ class EfficientNetLite0(nn.Module):
 
     name = "efficientnet-lite0"
     side = 416
-    channels = (112, 1280)
+    channels: tuple[int, ...] = (112, 1280)
 
     def __init__(self, version: str = "random") -> None:
         super().__init__()
