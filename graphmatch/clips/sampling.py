@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from graphmatch.errors import ConfigError, FormatError
 
-_MOST_CLIPS = 1_000_000
+_MOST_CLIPS = 100_000
 _SLIVER = 1e-6  # share of a clip's length below which a rest is no clip of its own
 
 
@@ -88,7 +88,7 @@ class Sampling:
             The plan.
 
         Raises:
-            FormatError: no frame, or more than a million clips: the duration is probably wrong.
+            FormatError: no frame, or more than 100,000 clips: the duration is probably wrong.
         """
         if not len(times):
             raise FormatError("expected a frame or more (got none)")
@@ -141,7 +141,7 @@ def _grid(length: float, duration: float) -> NDArray[np.float64]:
             f"{length:g} s); the file may state a wrong duration"
         )
     count = max(1, math.ceil(duration / length - _SLIVER))
-    bounds: NDArray[np.float64] = np.arange(count + 1) * length  # [L + 1]
+    bounds = np.arange(count + 1, dtype=np.float64) * length  # [L + 1]
     bounds[-1] = duration
     return bounds
 

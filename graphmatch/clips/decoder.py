@@ -1,0 +1,198 @@
+"""FFmpeg's decoder (through PyAV), made safe: whatever a file holds, frames or `FormatError`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graphmatch.errors import ConfigError, FormatError
+
+# what may be in a file; playlists are not among them: they name other files and addresses
+_FORMATS = (
+    "mov,matroska,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,obu,ivf,flv,asf,ogg,nut,mxf,dv,rm,wtv,"
+    "yuv4mpegpipe,mjpeg,gif,apng,jpeg_pipe,png_pipe,bmp_pipe,tiff_pipe,webp_pipe"
+)
+_MAX_PIXELS = 2**27  # of a frame; 16K video has 1.33e8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decoded:
+    """A frame as the decoder gives it.
+
+    Args:
+        time: its time stamp in seconds.
+        length: seconds that it is on screen, as the file says; 0 if it does not.
+        frame: PyAV's frame.
+    """
+
+    time: float
+    length: float
+    frame: Any
+
+    @property
+    def turns(self) -> int:
+        """Quarter turns, counterclockwise, that make the frame upright."""
+        return round(int(self.frame.rotation) / 90) % 4
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels when it is upright."""
+        width, height = self.frame.width, self.frame.height
+        return (height, width) if self.turns % 2 else (width, height)
+
+    def pixels(self, size: tuple[int, int]) -> NDArray[np.uint8]:
+        """The frame upright and resized: [H, W, 3] uint8 RGB.
+
+        Args:
+            size: width and height; another one than the frame's own if a video changes its size.
+        """
+        width, height = size[::-1] if self.turns % 2 else size
+        stored = self.frame.to_ndarray(format="rgb24", width=width, height=height)
+        return np.ascontiguousarray(np.rot90(stored, self.turns))
+
+
+@contextmanager
+def opened(path: Path, threads: int) -> Iterator[tuple[Any, Any]]:
+    """A file's container and its video stream, read through nothing but the file itself.
+
+    Args:
+        path: the file.
+        threads: of the decoder; 0 is one a core.
+
+    Yields:
+        PyAV's container and stream.
+
+    Raises:
+        ConfigError: PyAV is missing.
+        FormatError: no such file, no video in it, or an error of FFmpeg in the block.
+    """
+    try:
+        import av
+    except ImportError as error:
+        raise ConfigError("videos need PyAV: pip install 'graphmatch[video]'") from error
+    if not path.is_file() or not path.stat().st_size:
+        got = "a folder" if path.is_dir() else "an empty one" if path.is_file() else "none"
+        raise FormatError(f"{path}: expected a video file (got {got})")
+    options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
+    try:
+        with av.open(
+            str(path.absolute()), container_options=options, metadata_errors="replace"
+        ) as container:
+            streams = [
+                stream
+                for stream in container.streams.video
+                if not stream.disposition & av.stream.Disposition.attached_pic
+            ]
+            if not streams:
+                raise FormatError(f"{path}: expected a video (got a file without one)")
+            stream = streams[0]
+            if stream.codec_context is None or not stream.time_base:
+                raise FormatError(f"{path}: expected a video that FFmpeg can decode")
+            stream.codec_context.options = {"max_pixels": str(_MAX_PIXELS)}
+            stream.codec_context.thread_count = threads
+            stream.thread_type = "AUTO"
+            yield container, stream
+    except av.FFmpegError as error:
+        raise FormatError(f"{path}: expected a video ({error.strerror})") from error
+
+
+def packets(container: Any, stream: Any) -> Iterator[Any]:
+    """The stream's packets until the file ends or cannot be read any further.
+
+    Args:
+        container: of `opened`.
+        stream: of `opened`.
+
+    Yields:
+        PyAV's packets, the last one empty unless reading failed.
+    """
+    from av import FFmpegError
+
+    with suppress(FFmpegError):
+        yield from container.demux(stream)
+
+
+def frames_of(packet: Any) -> list[Any]:
+    """Frames that a packet completes; none if it is damaged.
+
+    Args:
+        packet: of `packets`.
+
+    Returns:
+        PyAV's frames in the order in which they are shown.
+    """
+    from av import FFmpegError
+
+    try:
+        return list(packet.decode())
+    except FFmpegError:
+        return []
+
+
+def decoded_frames(path: Path, threads: int) -> Iterator[Decoded]:
+    """All frames of a file that can be decoded, in the order in which they are shown.
+
+    Args:
+        path: the file.
+        threads: of the decoder; 0 is one a core.
+
+    Yields:
+        The frames. Times ascend: a time stamp that is missing or not later than the one before is
+        replaced by the end of the frame before.
+
+    Raises:
+        FormatError: as `opened`.
+    """
+    with opened(path, threads) as (container, stream):
+        usual = usual_length(stream)
+        tick = float(stream.time_base)
+        time, following = -np.inf, 0.0
+        for packet in packets(container, stream):
+            for frame in frames_of(packet):
+                stamp = None if frame.pts is None else frame.pts * tick
+                time = stamp if stamp is not None and stamp > time else following
+                length = (frame.duration or 0) * tick
+                following = time + (length or usual)
+                yield Decoded(time, length, frame)
+
+
+def usual_length(stream: Any) -> float:
+    """Seconds that a frame is usually on screen, by the stated frame rate.
+
+    Args:
+        stream: of `opened`.
+
+    Returns:
+        Seconds; those of 25 frames a second if no rate is stated.
+    """
+    rate = float(stream.average_rate or stream.guessed_rate or 25)
+    return 1 / rate if rate > 0 else 0.04
+
+
+def stated_duration(container: Any, stream: Any) -> tuple[float | None, bool]:
+    """How long a file says that its video is.
+
+    Args:
+        container: of `opened`.
+        stream: of `opened`.
+
+    Returns:
+        Seconds, None if it does not say; and whether that is said of the video alone, not of video
+        and sound together.
+    """
+    if stream.duration is not None:
+        return float(stream.duration * stream.time_base), True
+    tag = re.fullmatch(r"(\d+):(\d\d):(\d\d\.\d+)", stream.metadata.get("DURATION", ""))
+    if tag:  # Matroska
+        hours, minutes, seconds = map(float, tag.groups())
+        return 3600 * hours + 60 * minutes + seconds, True
+    if container.duration is not None:
+        return container.duration / 1e6, False
+    return None, False
