@@ -123,8 +123,9 @@ def _check_size(header: ImageHeader, size: tuple[int, int], max_pixels: int) -> 
         raise FormatError(f"{claim}: {limit}, also for its copy of an eighth in width and height")
     if header.buffered > _BUFFERED_BYTES * max_pixels:
         raise FormatError(
-            f"{claim}, of which {header.buffered:,} bytes must be held at once: {limit}; "
-            "save it as a baseline JPEG or without large tiles, or raise the limit"
+            f"{claim} and takes {header.buffered:,} bytes besides them: {limit}, and "
+            f"{_BUFFERED_BYTES} bytes for each; save it as a baseline JPEG or without large tiles, "
+            "or raise the limit"
         )
 
 
