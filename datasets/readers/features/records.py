@@ -47,12 +47,12 @@ def make_record(
 
 def _check_values(key: str, columns: Mapping[str, Any]) -> None:
     """Refuse what would be changed without a word, or has no meaning."""
-    arrays = {
+    arrays: dict[str, NDArray[Any]] = {
         name: np.asarray(columns[name]) for name in ("label", "size", "box") if name in columns
     }
     for name, value in arrays.items():
         if name != "box" and value.dtype.kind in "iuf":
-            whole = np.isfinite(value) & (value == np.trunc(value)) & (np.abs(value) < 2.0**31)
+            whole = (value == np.trunc(value)) & (value >= -(2**31)) & (value < 2**31)
             if not whole.all():
                 raise FormatError(f"{key!r}: column {name!r}: expected whole numbers below 2^31")
     if "size" in arrays and (arrays["size"] <= 0).any():
@@ -86,8 +86,10 @@ def item_id(value: object, what: str = "id") -> str:
         value = value.decode("utf-8", "replace")
     if isinstance(value, str) and value:
         return safe_text(value)
-    if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and abs(value) < 2**63:
-        return str(value)
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
+        number = int(value)
+        if abs(number) < 2**63:
+            return str(number)
     raise FormatError(f"expected an {what} (got {type(value).__name__})")
 
 
@@ -120,7 +122,7 @@ def whole_number(value: object, what: str, *, least: int = 0) -> int:
             number = int(value)
             if least <= number < 2**31:
                 return number
-    except (ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError):
         pass
     shown = f"{value!r:.40}" if isinstance(value, (str, float)) else type(value).__name__
     raise FormatError(f"{what}: expected a whole number from {least} (got {shown})")
