@@ -1,0 +1,420 @@
+import csv
+import gzip
+import io
+import json
+import os
+import pickle
+import subprocess
+import sys
+import tarfile
+import tempfile
+import tracemalloc
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graphmatch.errors import FormatError
+from graphmatch.regions import photo_archive, photo_source
+from graphmatch.regions.photo import decode_photo
+from graphmatch.regions.photo_archive import read_archive
+from graphmatch.regions.photo_sources import read_sources
+from tests.regions.odd_images import make_odd_images
+
+
+def fill(folder, *names):
+    """Files whose content is their name."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(name.encode())
+
+
+def loaded(sources):
+    """Id and content of each source, or its error."""
+    return [(source.id, content(source)) for source in sources]
+
+
+def content(source):
+    try:
+        return source.load().decode()
+    except FormatError as error:
+        return error
+
+
+def test_a_folder(tmp_path):
+    fill(tmp_path, "000000000802.jpg", "train/2.PNG", "train/10.jpeg", "a.jpg", "a.png", "b.jpg")
+    fill(
+        tmp_path,
+        "b.jpg.png",
+        "notes.txt",
+        ".hidden.jpg",
+        "._b.jpg",
+        ".trash/old.jpg",
+        "x.jpg/y.gif",
+    )
+    sources = read_sources(tmp_path)
+    assert sources.count == 8
+    expected = [
+        ("000000000802", "000000000802.jpg"),
+        ("a.jpg", "a.jpg"),  # they differ in the suffix alone
+        ("a.png", "a.png"),
+        ("b", "b.jpg"),
+        ("b.jpg.png", "b.jpg.png"),  # without its suffix it would be called as another file is
+        ("train/10", "train/10.jpeg"),
+        ("train/2", "train/2.PNG"),
+        ("x.jpg/y", "x.jpg/y.gif"),
+    ]
+    assert loaded(sources) == expected
+    assert loaded(sources) == expected  # as often as you like
+
+
+def test_links_of_a_folder(tmp_path):
+    fill(tmp_path / "real", "1.jpg", "deep/2.jpg")
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "there").symlink_to(tmp_path / "real")
+    (tmp_path / "real" / "back").symlink_to(root)  # a circle
+    (root / "gone.jpg").symlink_to("nowhere.jpg")
+    found = dict(loaded(read_sources(root)))
+    assert list(found) == ["gone", "there/1", "there/deep/2"]
+    assert "no such file" in str(found["gone"])
+
+
+def test_a_pattern(tmp_path):
+    fill(tmp_path, "a/1.jpg", "a/2.jpg", "b/1.jpg", "b/c/3.jpg", "b/notes.txt")
+    assert [i for i, _ in loaded(read_sources(f"{tmp_path}/*/1.jpg"))] == ["a/1", "b/1"]
+    assert [i for i, _ in loaded(read_sources(f"{tmp_path}/b/**"))] == ["1", "c/3"]
+    assert [i for i, _ in loaded(read_sources(f"{tmp_path}/a/[12].jpg"))] == ["1", "2"]
+    with pytest.raises(FormatError, match="expected images or archives that match"):
+        read_sources(f"{tmp_path}/*.png")
+    fill(tmp_path, "odd[1].jpg")  # a name that only looks like a pattern
+    assert loaded(read_sources(tmp_path / "odd[1].jpg")) == [("odd[1]", "odd[1].jpg")]
+
+
+def test_a_list(tmp_path, monkeypatch):
+    fill(tmp_path, "pictures/1.jpg", "pictures/2.jpg", "pictures/no_suffix", "3.jpg")
+    lines = ["pictures/1.jpg", "", "second\tpictures/2.jpg", "missing.jpg", "pictures/no_suffix"]
+    lines += [
+        "\tpictures/1.jpg",
+        "name\t",
+        "two\twords\tthere",
+        str(tmp_path / "3.jpg"),
+        "a\0b.jpg",
+    ]
+    content = "\r\n".join(["\ufeff" + lines[0], *lines[1:]]).encode() + b"\n\xff.jpg\n"
+    file = tmp_path / "list.txt"
+    file.write_bytes(content)
+    expected = [
+        ("pictures/1", "pictures/1.jpg"),
+        ("second", "pictures/2.jpg"),
+        ("missing", "no such file"),
+        ("pictures/no_suffix", "pictures/no_suffix"),
+        (f"{file}:6", "expected a path, or an id, a tab and a path"),
+        (f"{file}:7", "expected a path, or an id, a tab and a path"),
+        ("two", "no such file"),
+        (str(tmp_path / "3"), "3.jpg"),
+        ("a\0b", "null"),
+        ("?", "no such file"),
+    ]
+
+    def check(sources, name):
+        assert sources.count == len(expected)
+        for (id, got), (wanted, word) in zip(loaded(sources), expected, strict=True):
+            assert id == wanted.replace(str(file), name)
+            assert word == got if isinstance(got, str) else word in str(got)
+
+    check(read_sources(file), str(file))
+    elsewhere = tmp_path / "lists" / "list.txt"
+    elsewhere.parent.mkdir()
+    elsewhere.write_bytes(content)
+    check(read_sources(elsewhere, images=tmp_path), str(elsewhere))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+    check(read_sources("-"), "standard input")
+
+
+def test_a_name_that_is_no_utf8(tmp_path):
+    path = os.fsencode(tmp_path) + b"/\xff.jpg"
+    with open(path, "wb") as stream:  # noqa: PTH123
+        stream.write(b"here")
+    (tmp_path / "list.txt").write_bytes(b"\xff.jpg\n")
+    assert loaded(read_sources(tmp_path / "list.txt")) == [("?", "here")]
+    assert loaded(read_sources(tmp_path)) == [("?", "here")]
+
+
+def test_coco(tmp_path):
+    fill(tmp_path, "annotations/0.jpg", "val/1.jpg", "val/train/2.jpg")
+    records = [
+        {"id": 1, "file_name": "1.jpg", "height": 5},
+        {"id": "b", "file_name": "train/2.jpg"},
+        {"id": 3, "file_name": "missing.jpg"},
+        {"id": 4, "file_name": "../annotations/0.jpg"},
+        {"id": 5, "file_name": "/etc/hostname"},
+        {"id": 6},
+        {"file_name": "1.jpg"},
+        {"id": True, "file_name": "1.jpg"},
+        "1.jpg",
+        {"id": 1, "file_name": "1.jpg"},
+        {"id": "\ud800", "file_name": "\ud800.jpg"},
+    ]
+    text = json.dumps({"info": {}, "images": records, "annotations": []})
+    for name, content in [("a.json", text.encode()), ("a.json.gz", gzip.compress(text.encode()))]:
+        file = tmp_path / "annotations" / name
+        file.write_bytes(content)
+        sources = read_sources(file, images=tmp_path / "val")
+        assert sources.count == len(records)
+        ids, found = zip(*loaded(sources), strict=True)
+        places = [f"{name}:{place}" for place in (5, 6, 7, 8)]
+        assert ids == ("1", "b", "3", "4", "5", *places, "1#2", "?")
+        assert found[:2] == ("val/1.jpg", "val/train/2.jpg")
+        assert "no such file" in str(found[2])
+        assert "stays inside" in str(found[3])
+        assert "stays inside" in str(found[4])
+        assert all("expected an image with `id` and `file_name`" in str(one) for one in found[5:9])
+        assert "an earlier image has the id '1'" in str(found[9])
+        assert "cannot be read" in str(found[10])
+        known = [source.error for source in sources]  # without reading a file
+        assert known == [str(found[n]) if n in (3, 4, 5, 6, 7, 8, 9) else None for n in range(11)]
+    fill(tmp_path, "annotations/1.jpg")  # beside the file, if no folder is given
+    assert loaded(read_sources(file))[0] == ("1", "annotations/1.jpg")
+
+
+def test_one_image_and_several_inputs(tmp_path):
+    fill(tmp_path, "a/1.jpg", "b/1.jpg", "b/2.jpg", "c/1#2.jpg")
+    sources = read_sources([tmp_path / "a/1.jpg", tmp_path / "b", tmp_path / "c", tmp_path / "a"])
+    assert sources.count == 5
+    ids, found = zip(*loaded(sources), strict=True)
+    assert ids == ("1", "1#2", "2", "1#2#2", "1#3")
+    assert [isinstance(one, FormatError) for one in found] == [False, True, False, True, True]
+
+
+def archive(path, *members, mode="w", format=tarfile.PAX_FORMAT):
+    """A tar of names with content, or of whole members."""
+    with tarfile.open(path, mode, format=format) as tar:
+        for member in members:
+            if isinstance(member, str):
+                info = tarfile.TarInfo(member)
+                info.size = len(member)
+                tar.addfile(info, io.BytesIO(member.encode()))
+            else:
+                tar.addfile(member)
+    return path
+
+
+def special(name, kind, target=""):
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, target
+    return info
+
+
+@pytest.mark.parametrize("name", ["a.tar", "a.tar.gz", "A.TGZ"])
+@pytest.mark.parametrize("format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_an_archive(tmp_path, name, format):
+    long = "/".join(["x" * 60] * 3) + ".jpg"
+    members = ["./1.jpg", special("sub", tarfile.DIRTYPE), "sub/2.png", "1.json", "._1.jpg"]
+    members += ["1.png", "1.png", long, special("x.jpg", tarfile.DIRTYPE)]
+    mode = "w" if name == "a.tar" else "w:gz"
+    sources = read_sources(archive(tmp_path / name, *members, mode=mode, format=format))
+    assert sources.count is None
+    ids, found = zip(*loaded(sources), strict=True)
+    assert ids == ("1", "sub/2", "1.png", "1.png#2", long.removesuffix(".jpg"))
+    assert (found[0], found[1], found[2], found[4]) == ("./1.jpg", "sub/2.png", "1.png", long)
+    assert "an earlier image" in str(found[3])
+    assert os.listdir(tmp_path) == [name]  # noqa: PTH208
+
+
+def test_names_and_links_of_a_hostile_archive(tmp_path):
+    secret = tmp_path / "secret.jpg"
+    secret.write_text("secret")
+    members = ["../up.jpg", "/tmp/root.jpg", special("soft.jpg", tarfile.SYMTYPE, str(secret))]
+    members += [special("hard.jpg", tarfile.LNKTYPE, "../secret.jpg")]
+    members += [
+        special("pipe.jpg", tarfile.FIFOTYPE),
+        special("zero.jpg", tarfile.CHRTYPE),
+        "9.jpg",
+    ]
+    folder = tmp_path / "in"
+    folder.mkdir()
+    found = loaded(read_sources(archive(folder / "a.tar", *members)))
+    assert found[0] == ("../up", "../up.jpg")
+    assert found[1] == ("/tmp/root", "/tmp/root.jpg")
+    assert found[-1] == ("9", "9.jpg")
+    assert [id for id, _ in found[2:-1]] == ["soft", "hard", "pipe", "zero"]
+    assert all("got a link or a device" in str(error) for _, error in found[2:-1])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "secret.jpg"]
+    assert [path.name for path in folder.iterdir()] == ["a.tar"]
+
+
+def test_any_beginning_of_an_archive_keeps_what_is_whole(tmp_path):
+    names = [f"{number}.jpg" for number in range(5)]
+    whole = archive(tmp_path / "whole.tar", *names).read_bytes()
+    good = [(name.removesuffix(".jpg"), name) for name in names]
+    for length in {*range(0, 6200, 100), *range(0, 6144, 512), *range(0, 6144, 511)}:
+        for name, content in [("a.tar", whole[:length]), ("a.tgz", gzip.compress(whole)[:length])]:
+            (tmp_path / name).write_bytes(content)
+            *kept, last = loaded(read_archive(tmp_path / name))
+            assert kept == good[: len(kept)]
+            if last != good[-1]:
+                assert last[0] == name
+                assert "truncated or damaged" in str(last[1])
+                assert "at its start" in str(last[1]) or f"after '{len(kept) - 1}.jpg'" in str(
+                    last[1]
+                )
+    assert length < 10_240
+
+
+@given(st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 255)), min_size=1, max_size=6))
+def test_any_damage_of_an_archive_is_an_error_or_nothing(changes):
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as tar:
+        for name in ("1.jpg", "ü" * 60 + ".jpg"):
+            info = tarfile.TarInfo(name)
+            info.size = 3
+            tar.addfile(info, io.BytesIO(b"abc"))
+    content = bytearray(stream.getvalue())
+    for place, value in changes:
+        content[place] = value
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "a.tar"
+        file.write_bytes(content)
+        assert loaded(read_archive(file))
+
+
+def header(name, size, kind=b"0", digits=None):
+    """A header of a tar member with a size of any sort."""
+    info = tarfile.TarInfo(name)
+    block = bytearray(info.tobuf(tarfile.USTAR_FORMAT))
+    block[124:136] = digits or b"%011o\0" % size
+    block[156:157] = kind
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block)
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        (b"", "at its start"),
+        (b"no archive at all" * 100, "at its start"),
+        (header("1.jpg", 0, digits=b"\xff" * 10 + b"\xfc\0"), "negative"),  # -1024: back to itself
+        (header("long", 8 * 2**30 - 1, b"x"), "a header claims 8,589,934,592 bytes"),
+        (header("long", 8 * 2**30 - 1, b"L"), "a header claims 8,589,934,592 bytes"),
+        (header("x", 0, b"x", digits=b"\xff" * 10 + b"\xfc\0"), "a header claims -1,024 bytes"),
+        (header("1.jpg", 0) + b"no header" * 100 + bytes(2000), "after '1.jpg'"),
+        (header("1.jpg", 0), "its end mark is missing"),
+        (header("1.jpg", 600) + bytes(200), "1.jpg is cut off"),
+        (header("1.txt", 0) + bytes(1024), "found none"),
+    ],
+)
+def test_hostile_and_empty_archives(tmp_path, content, error):
+    file = tmp_path / "a.tar"
+    file.write_bytes(content)
+    id, found = loaded(read_archive(file))[-1]
+    assert id == "a.tar"
+    assert error in str(found)
+
+
+def test_images_that_are_too_large(tmp_path, monkeypatch):
+    monkeypatch.setattr(photo_source, "MAX_FILE_BYTES", 1000)
+    monkeypatch.setattr(photo_archive, "MAX_FILE_BYTES", 1000)
+    (tmp_path / "1.jpg").write_bytes(bytes(1001))
+    (tmp_path / "2.jpg").write_bytes(bytes(1000))
+    archive(tmp_path / "a.tar", "x" * 50 + ".jpg")
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        for name in ("1.jpg", "2.jpg"):
+            tar.add(tmp_path / name, name)
+    for given_path in (tmp_path, tmp_path / "a.tar"):
+        (one, error), (two, content) = loaded(read_sources(given_path))
+        assert (one, two, len(content)) == ("1", "2", 1000)
+        assert "expected an image of at most 1,000 bytes" in str(error)
+
+
+def test_memory_of_an_archive_is_that_of_one_member(tmp_path):
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        for number in range(2000):
+            info = tarfile.TarInfo(f"{number}.jpg")
+            info.size = 20_000
+            tar.addfile(info, io.BytesIO(bytes(20_000)))
+    tracemalloc.start()
+    assert sum(len(source.load()) for source in read_archive(tmp_path / "a.tar")) == 40_000_000
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "error"),
+    [
+        ("nowhere", None, "no such file or folder"),
+        ("nowhere.jpg", None, "no such file or folder"),
+        ("x" * 5000, None, "cannot be read"),
+        ("empty/notes.md", b"", "expected a folder, a pattern"),
+        ("a.zip", b"", "expected a folder, a pattern"),
+        ("list.txt", b"\n\n", "the list is empty"),
+        ("list.txt", "1.jpg\n".encode("utf-16"), "got UTF-16"),
+        ("a.json", b"{", "expected JSON"),
+        ("a.json", b"[" * 100_000, "expected JSON"),
+        ("a.json", b"\xff", "expected JSON"),
+        ("a.json", b"[1]", "expected COCO's JSON"),
+        ("a.json", b'{"images": {}}', "expected COCO's JSON"),
+        ("a.json", b'{"images": []}', "expected COCO's JSON"),
+        ("a.json.gz", gzip.compress(b"{}" * 50)[:-9], "truncated or damaged"),
+        ("a.json.gz", b"{}", "truncated or damaged"),
+    ],
+)
+def test_inputs_that_are_none(tmp_path, name, content, error):
+    if content is not None:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(FormatError, match=error):
+        read_sources(tmp_path / name)
+
+
+def test_folders_that_are_none(tmp_path):
+    fill(tmp_path, "empty/deeper/notes.txt", "1.jpg")
+    with pytest.raises(FormatError, match="expected images in the folder or below"):
+        read_sources(tmp_path / "empty")
+    with pytest.raises(FormatError, match="expected the folder of the images"):
+        read_sources(tmp_path / "1.jpg", images=tmp_path / "nowhere")
+
+
+def test_odd_images(tmp_path):
+    expected = make_odd_images(tmp_path)
+    assert len(expected) >= 50
+    sources = read_sources(tmp_path)
+    assert sources.count == len(expected)
+    words = {photo_source.stem(name): word for name, word in expected.items()}
+    assert len(words) == len(expected)
+    for source in sources:
+        word = words.pop(source.id)
+        if word == "good":
+            decode_photo(source.load(), source.id)
+        else:
+            with pytest.raises(FormatError, match=word):
+                decode_photo(source.load(), source.id)
+    assert not words
+
+
+def test_sources_can_be_sent_to_another_process(tmp_path):
+    fill(tmp_path, "1.jpg")
+    code = "import pickle, sys; print(pickle.load(sys.stdin.buffer).load().decode())"
+    sent = pickle.dumps(next(iter(read_sources(tmp_path))))
+    run = subprocess.run([sys.executable, "-c", code], input=sent, capture_output=True, check=True)
+    assert run.stdout.decode().strip() == "1.jpg"
+
+
+def test_real_photographs(data):
+    folder = data / "coco_photos"
+    with (folder / "photos.tsv").open(newline="") as stream:
+        ids = {int(row["image_id"]) for row in csv.DictReader(stream, delimiter="\t")}
+    sources = read_sources([folder / "full", folder / "small"])
+    assert sources.count == len(ids) == 795
+    assert {int(source.id) for source in sources} == ids
+    full = folder / "full"
+    coco = read_sources(data / "coco_val2017/instances_val2017.json.gz", images=full)
+    assert coco.count == 4500
+    files = {str(int(path.stem)): path for path in full.iterdir()}
+    found = {source.id: source.load() for source in coco if source.id in files}
+    assert len(found) == 75
+    assert all(files[id].read_bytes() == content for id, content in found.items())
