@@ -74,7 +74,7 @@ class EfficientNetLite0(nn.Module):
 
         Returns:
             [B, 112, H/16, W/16] and [B, 1280, H/32, W/32], sizes rounded up, in the weights' type,
-            channels-last in memory. The first block expands an image to 6 H W numbers.
+            channels-last in memory. The largest activation is 24 H W numbers an image.
         """
         x = (images.to(self.head.weight.dtype) - 127) / 128
         # channels-last is faster for these layers, and what RoI pooling reads without a copy

@@ -110,23 +110,27 @@ class TransformersBackbone(nn.Module):
                 f"{self.name}: expected layers from {-len(states)} to {len(states) - 1} "
                 f"(got {layer})"
             )
-        patch = getattr(self.model.config, "patch_size", None)
         if isinstance(state, Tensor) and state.dim() == 4:
             return state
+        config = self.model.config
+        patch = getattr(config, "patch_size", None)
         if isinstance(state, Tensor) and state.dim() == 3:
             if states and states[-1].dim() == 4:
-                return _patch_map(state, *states[-1].shape[2:])
+                height, width = states[-1].shape[2:]
+                return _patch_map(state, height, width, 0)
             if isinstance(patch, int):
-                return _patch_map(state, size[0] // patch, size[1] // patch)
+                first = 2 + getattr(config, "num_register_tokens", 0)  # class, distillation
+                return _patch_map(state, size[0] // patch, size[1] // patch, first)
         raise ConfigError(f"{self.name}: expected a model whose layers are maps or patches")
 
 
-def _patch_map(state: Tensor, height: int, width: int) -> Tensor:
-    """[B, T, C] tokens, those of the patches last, to [B, C, h, w], channels-last in memory."""
-    others = state.size(1) - height * width  # class and register tokens
-    if others < 0:
+def _patch_map(state: Tensor, height: int, width: int, first: int) -> Tensor:
+    """[B, T, C] tokens, at most `first` and then the patches, to [B, C, h, w], channels-last."""
+    others = state.size(1) - height * width
+    if not 0 <= others <= first:
         raise ConfigError(
-            f"expected a token for each of {height} x {width} patches (got {state.size(1)})"
+            f"expected a token for each of {height} x {width} patches and at most {first} before "
+            f"them (got {state.size(1)} tokens)"
         )
     return state[:, others:].mT.reshape(state.size(0), -1, height, width)
 

@@ -43,9 +43,14 @@ def make(name):
             return transformers.SwinModel(config)
         case "vit":
             return transformers.ViTForImageClassification(transformers.ViTConfig(**VIT))
+        case "deit":
+            return transformers.DeiTModel(transformers.DeiTConfig(**VIT))
         case "dinov2":
             config = transformers.Dinov2WithRegistersConfig(**VIT, num_register_tokens=4)
             return transformers.Dinov2WithRegistersModel(config)
+        case "yolos":
+            config = transformers.YolosConfig(**VIT | {"image_size": [64, 64]})
+            return transformers.YolosModel(config)
         case "mae":
             return transformers.ViTMAEModel(transformers.ViTMAEConfig(**VIT))
     text = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
@@ -92,6 +97,7 @@ def normalised(pixels):
         ("vit", 64, [16, 4, 4]),
         ("vit", 96, [16, 6, 6]),
         ("dinov2", 64, [16, 4, 4]),
+        ("deit", 64, [16, 4, 4]),
         ("clip", 64, [16, 4, 4]),
         ("clip", 80, [16, 5, 5]),
     ],
@@ -208,7 +214,8 @@ def test_version_names_weights_and_options(folder, tmp_path):
         ("vit", {"mean": MEAN, "std": STD, "layers": (7,)}, r"layers from -3 to 2 \(got 7\)"),
         ("vit", {"mean": MEAN, "std": STD, "layers": ()}, "a layer or more"),
         ("vit", {"mean": MEAN, "std": STD, "side": 5}, "expected a side that the model takes"),
-        ("mae", {"mean": MEAN, "std": STD}, r"each of 4 x 4 patches \(got 5\)"),
+        ("mae", {"mean": MEAN, "std": STD}, r"each of 4 x 4 patches.*\(got 5 tokens\)"),
+        ("yolos", {"mean": MEAN, "std": STD}, r"at most 2 before them \(got 117 tokens\)"),
     ],
 )
 def test_bad_options(folder, name, options, message):
