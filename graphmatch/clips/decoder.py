@@ -103,20 +103,20 @@ def opened(path: Path, threads: int) -> Iterator[tuple[Any, Any]]:
         raise FormatError(f"{path}: expected a video ({error.strerror})") from error
 
 
-def packets(container: Any, stream: Any) -> Iterator[Any]:
-    """The stream's packets until the file ends or cannot be read any further.
+def packets(container: Any, *streams: Any) -> Iterator[Any]:
+    """Packets until the file ends or cannot be read any further.
 
     Args:
         container: of `opened`.
-        stream: of `opened`.
+        streams: of which streams; none given is all of them.
 
     Yields:
-        PyAV's packets, the last one empty unless reading failed.
+        PyAV's packets; the last one of a stream is empty, unless reading failed.
     """
     from av import FFmpegError
 
     with suppress(FFmpegError):
-        yield from container.demux(stream)
+        yield from container.demux(*streams)
 
 
 def frames_of(packet: Any) -> list[Any]:

@@ -79,42 +79,67 @@ def probe_video(path: str | Path, *, partial: bool = False, threads: int = 1) ->
             before the stated duration: by a second, or by a tenth of a video under 10 s.
     """
     path = Path(path)
-    first: Decoded | None = None
-    stamps: list[tuple[int, int]] | None = []  # time and length of each frame in ticks
-    with opened(path, threads) as (container, stream):
-        tick, usual = float(stream.time_base), usual_length(stream)
-        stated, alone = stated_duration(container, stream)
-        decoding = -np.inf
-        for packet in packets(container, stream):
-            if first is None:
-                first = next((Decoded(0.0, 0.0, frame) for frame in frames_of(packet)), None)
-            if packet.size == 0 or packet.is_discard or stamps is None:
-                continue
-            when = decoding if packet.dts is None else packet.dts
-            if packet.pts is None or when < decoding:
-                stamps = None
-            else:
-                stamps.append((packet.pts, packet.duration or 0))
-                decoding = when
+    scan = _scan(path, threads)
+    first = scan.first
     if first is None:
         raise FormatError(f"{path}: expected a video (got no frame that can be decoded)")
-    if stamps is None or len({stamp for stamp, _ in stamps}) < len(stamps):
-        found = [(one.time, one.length) for one in decoded_frames(path, threads)]
-    else:
-        found = [(stamp * tick, length * tick) for stamp, length in sorted(stamps)]
-    times = np.array([time for time, _ in found])  # [n]
+    spans = scan.spans or [(one.time, one.length) for one in decoded_frames(path, threads)]
+    times = np.array([time for time, _ in spans])  # [n]
     start = float(times[0])
     times -= start
-    end = float(times[-1]) + (found[-1][1] or usual)
-    duration = stated if stated is not None and alone and stated >= times[-1] else end
-    if stated is not None and stated - end > _hole(stated):
-        if not partial:
+    end = float(times[-1]) + (spans[-1][1] or scan.usual)
+    duration, stated = end, scan.stated
+    if stated is not None:
+        missing = stated - (end if scan.alone else scan.reached)
+        if missing > _hole(stated) and not partial:
             raise FormatError(
-                f"{path}: expected {stated:.1f} s of video (got frames for {end:.1f} s): the file "
-                "ends too early; the option partial takes what is there"
+                f"{path}: expected {stated:.1f} s (got {stated - missing:.1f} s): the file ends "
+                "too early; the option partial takes what is there"
             )
-        duration = end
+        if missing <= _hole(stated) and scan.alone and stated >= times[-1]:
+            duration = stated
     return Video(path=path, size=first.size, times=times, duration=duration, start=start)
+
+
+@dataclass(slots=True)
+class _Scan:
+    """What a file says without being decoded; seconds."""
+
+    stated: float | None  # duration, of the video alone or of everything
+    alone: bool
+    usual: float  # length of a frame
+    first: Decoded | None = None
+    reached: float = 0.0  # end of everything that is there
+    spans: list[tuple[float, float]] | None = None  # time and length of frames; None if unreliable
+
+
+def _scan(path: Path, threads: int) -> _Scan:
+    stamps: dict[int, int] = {}  # time and length of frames in ticks
+    reliable, decoding = True, -np.inf
+    with opened(path, threads) as (container, stream):
+        stated, alone = stated_duration(container, stream)
+        scan = _Scan(stated, alone, usual_length(stream))
+        origin = (container.start_time or 0) / 1e6
+        for packet in packets(container):
+            length = packet.duration or 0
+            if packet.pts is not None and packet.time_base:
+                end = float((packet.pts + length) * packet.time_base) - origin
+                scan.reached = max(scan.reached, end)
+            if packet.stream is not stream:
+                continue
+            if scan.first is None:
+                scan.first = next((Decoded(0.0, 0.0, frame) for frame in frames_of(packet)), None)
+            if packet.size == 0 or packet.is_discard:
+                continue
+            order = decoding if packet.dts is None else packet.dts
+            reliable &= packet.pts is not None and packet.pts not in stamps and order >= decoding
+            decoding = order
+            if reliable:
+                stamps[packet.pts] = length
+        if reliable:
+            tick = float(stream.time_base)
+            scan.spans = [(stamp * tick, stamps[stamp] * tick) for stamp in sorted(stamps)]
+    return scan
 
 
 def read_frames(

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from graphmatch.errors import FormatError
+from graphmatch.regions.photo_source import clean_id
 
 _SUFFIXES = """
 .mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .m2v .ts .m2ts .mts .vob .flv .f4v .wmv .asf .3gp .3g2
@@ -124,8 +125,7 @@ def _ids(names: Sequence[str]) -> list[str]:
     stems = [name[: -len(PurePath(name).suffix)] if _is_video(name) else name for name in names]
     times = Counter(stems)
     ids = (stem if times[stem] == 1 else name for stem, name in zip(stems, names, strict=True))
-    # half characters stand for bytes that are no UTF-8
-    return [id.encode(errors="replace").decode() for id in ids]
+    return [clean_id(id) for id in ids]
 
 
 def _is_video(name: str) -> bool:
