@@ -5,7 +5,8 @@ python benchmarks/region_features.py DATA [--rounds 3] [--threads 1]
 DATA holds `coco_photos` and `coco_regions`. The photographs of original size are decoded first;
 the boxes are the stored ones. The bare call is `EfficientNetLite0.maps` on tensors that are ready,
 one photograph a call; the package's is the module that the weights were published with, here with
-random ones. All are measured in turn on each photograph, so that other work on the machine slows all alike.
+random ones. All are measured in turn on each photograph, so that other work on the machine slows
+all alike.
 """
 
 from __future__ import annotations
