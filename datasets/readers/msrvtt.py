@@ -11,17 +11,25 @@ from typing import Any
 
 from graphmatch.datasets.captions import Caption, record_captions
 from graphmatch.datasets.dataset import DataSet, Visual
-from graphmatch.datasets.text_files import finite_number, plain_text, read_json, read_lines
+from graphmatch.datasets.text_files import (
+    file_list,
+    finite_number,
+    plain_text,
+    read_json,
+    read_lines,
+)
 from graphmatch.errors import FormatError
 
 _EXPECTED = "MSR-VTT's lists `videos` and `sentences`"
 
 
-def read_msrvtt(paths: Sequence[str | Path], *, categories: str | Path | None = None) -> DataSet:
+def read_msrvtt(
+    captions: str | Path | Sequence[str | Path], *, categories: str | Path | None = None
+) -> DataSet:
     """MSR-VTT's clips and captions; the splits are `train`, `validate` and `test`.
 
     Args:
-        paths: `train_val_videodatainfo.json` and `test_videodatainfo.json`, or one of them.
+        captions: `train_val_videodatainfo.json` and `test_videodatainfo.json`, or one of them.
         categories: `category.txt`, a name, a tab and its number a line.
 
     Returns:
@@ -38,21 +46,21 @@ def read_msrvtt(paths: Sequence[str | Path], *, categories: str | Path | None = 
         ...          "end time": 15.5}
         >>> sentence = {"sen_id": 3, "video_id": "video0", "caption": "a car drives"}
         >>> _ = path.write_text(json.dumps({"videos": [video], "sentences": [sentence]}))
-        >>> read_msrvtt([path]).visuals[0].duration
+        >>> read_msrvtt(path).visuals[0].duration
         10.5
     """
     visuals: list[Visual] = []
-    captions: list[Caption] = []
-    for path in paths:
+    found: list[Caption] = []
+    for path in file_list(captions):
         content = read_json(path, _EXPECTED)
         videos, sentences = content.get("videos"), content.get("sentences")
         if not isinstance(videos, list) or not isinstance(sentences, list):
             raise FormatError(f"{path}: expected {_EXPECTED} (got {', '.join(content)[:200]!r})")
         prefix = f"{Path(path).name}:"
         visuals += [_visual(record, f"{prefix}{n}") for n, record in enumerate(videos, 1)]
-        captions += record_captions(sentences, prefix=prefix)
+        found += record_captions(sentences, prefix=prefix)
     labels = () if categories is None else _labels(categories)
-    data = DataSet(name="msrvtt", visuals=tuple(visuals), captions=tuple(captions), labels=labels)
+    data = DataSet(name="msrvtt", visuals=tuple(visuals), captions=tuple(found), labels=labels)
     return data.check()
 
 

@@ -6,7 +6,7 @@ import gzip
 import json
 import math
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
@@ -177,6 +177,22 @@ def split_files(files: Files) -> list[tuple[str | None, str | Path]]:
         ([(None, 'a.json')], [('train', 'a.json')])
     """
     return list(files.items()) if isinstance(files, Mapping) else [(None, files)]
+
+
+def file_list(files: str | Path | Sequence[str | Path]) -> list[str | Path]:
+    """Files of which there may be one or several.
+
+    Args:
+        files: one file, or several.
+
+    Returns:
+        The files.
+
+    Example:
+        >>> file_list("a.json"), file_list(["a.json", "b.json"])
+        (['a.json'], ['a.json', 'b.json'])
+    """
+    return [files] if isinstance(files, (str, Path)) else list(files)
 
 
 def finite_number(value: object) -> float | None:
