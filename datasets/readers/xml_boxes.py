@@ -96,7 +96,8 @@ def read_flickr_boxes(folder: str | Path) -> BoxAnnotations:
     for id, draft, objects in _xml_images(folder):
         drafts[id] = draft
         for item in objects:
-            phrases = tuple(text.strip() for name in item.findall("name") if (text := name.text))
+            names = ((name.text or "").strip() for name in item.findall("name"))
+            phrases = tuple(name for name in names if name)
             if not phrases:
                 draft.fail("object: expected the ids of its phrases (got none)")
             elif item.find("bndbox") is not None:
