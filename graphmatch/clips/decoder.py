@@ -19,6 +19,7 @@ _FORMATS = (
     "mov,matroska,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,obu,ivf,flv,asf,ogg,nut,mxf,dv,rm,wtv,"
     "yuv4mpegpipe,mjpeg,gif,apng,jpeg_pipe,png_pipe,bmp_pipe,tiff_pipe,webp_pipe"
 )
+_RESTART = 1.0  # seconds by which a clock that starts again goes back
 _MAX_PIXELS = 2**27  # of a frame; 16K video has 1.33e8
 
 
@@ -144,23 +145,36 @@ def decoded_frames(path: Path, threads: int) -> Iterator[Decoded]:
         threads: of the decoder; 0 is one a core.
 
     Yields:
-        The frames. Times ascend: a time stamp that is missing or not later than the one before is
-        replaced by the end of the frame before.
+        The frames, times ascending. A missing time stamp is the end of the frame before. Where
+        stamps go back by a second or more the clock has started again, and goes on from there; a
+        frame that goes back by less is out of order through damage and is left out.
 
     Raises:
-        FormatError: as `opened`.
+        FormatError: as `opened`, or most frames are out of order.
     """
     with opened(path, threads) as (container, stream):
         usual = usual_length(stream)
         tick = float(stream.time_base)
-        time, following = -np.inf, 0.0
+        time, following, shift = -np.inf, 0.0, 0.0
+        kept = dropped = 0
         for packet in packets(container, stream):
             for frame in frames_of(packet):
-                stamp = None if frame.pts is None else frame.pts * tick
-                time = stamp if stamp is not None and stamp > time else following
+                stamp = following if frame.pts is None else frame.pts * tick + shift
+                if time - _RESTART < stamp <= time:
+                    dropped += 1
+                    continue
+                if stamp <= time:
+                    shift += following - stamp
+                    stamp = following
                 length = (frame.duration or 0) * tick
-                following = time + (length or usual)
+                time, following = stamp, stamp + (length or usual)
+                kept += 1
                 yield Decoded(time, length, frame)
+        if dropped > kept:
+            raise FormatError(
+                f"{path}: expected frames with ascending time stamps (got {dropped:,} of "
+                f"{dropped + kept:,} that go back)"
+            )
 
 
 def usual_length(stream: Any) -> float:

@@ -111,7 +111,7 @@ def indexed(tmp_path):
     return write_video(
         tmp_path / "whole.mp4",
         count=90,
-        options={"g": "10"},
+        options={"g": "10", "crf": "1"},
         container_options={"movflags": "faststart"},
     )
 
@@ -126,7 +126,8 @@ def test_truncated_file_fails_unless_partial_is_wanted(tmp_path, indexed, name):
     numbers = np.rint(video.times * 15).astype(int)  # a few are missing before the last one
     assert 10 < len(numbers) < 80
     assert video.duration == pytest.approx(video.times[-1] + 1 / 15, abs=0.001)
-    assert is_frames(read_frames(video, partial=True), numbers)
+    frames = list(read_frames(video, partial=True))
+    assert is_frames(frames[:-1], numbers[:-1])  # half of the last one is there
 
 
 def test_end_that_is_hardly_missing_is_no_error(tmp_path, indexed):
@@ -138,7 +139,7 @@ def test_end_that_is_hardly_missing_is_no_error(tmp_path, indexed):
 def test_damaged_packet_is_replaced_by_the_nearest_frame(indexed):
     with av.open(str(indexed)) as container:
         packets = [packet for packet in container.demux(video=0) if packet.size]
-        packet = max(packets[40:60], key=lambda packet: packet.is_disposable)
+        packet = min(packets[40:60], key=lambda packet: packet.size)  # no other frame needs it
         place, size, lost = packet.pos, packet.size, round(packet.pts * packet.time_base * 15)
     content = bytearray(indexed.read_bytes())
     content[place : place + size] = bytes(size)
@@ -148,8 +149,9 @@ def test_damaged_packet_is_replaced_by_the_nearest_frame(indexed):
     frames = list(read_frames(video))
     others = [number for number in range(90) if number != lost]
     assert is_frames([frames[number] for number in others], others)
-    assert frames[lost].time == video.times[lost - 1]
-    assert is_frames([frames[lost]], [lost - 1])
+    stand_in = round(frames[lost].time * 15)
+    assert stand_in in (lost - 1, lost + 1)
+    assert is_frames([frames[lost]], [stand_in])
 
 
 def test_hole_of_damaged_frames_is_an_error(indexed):
