@@ -9,7 +9,7 @@ import numpy as np
 
 
 def level(number):
-    return 10 + 4 * (number % 60)
+    return 10 + 8 * (number % 30)
 
 
 def write_video(
