@@ -259,7 +259,7 @@ def write_hgr_frames(
             def add(record: FeatureRecord) -> None:
                 (feature,) = wanted(record, "feature")
                 key = record.id.replace("/", "_")
-                if key in file or key in ("", ".") or "\0" in key:
+                if key in ("", ".") or "\0" in key or key in file:
                     raise FormatError(f"{record.id!r}: expected an id that can be a new key")
                 file.create_dataset(key, data=feature)
                 keys.append(record.id)

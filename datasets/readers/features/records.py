@@ -173,11 +173,10 @@ def file_of(key: str, suffix: str) -> PurePosixPath:
         >>> file_of("val/7", ".npz")
         PurePosixPath('val/7.npz')
     """
-    path = PurePosixPath(key + suffix)
-    odd = any(part in ("..", ".") or "\0" in part for part in key.split("/"))
-    if odd or path.is_absolute() or str(path) != key + suffix or "\\" in key or ":" in key:
+    odd = any(part in ("", ".", "..") for part in key.split("/"))
+    if odd or any(character in key for character in "\0\\:"):
         raise FormatError(f"{key!r}: expected an id that can be the name of a file")
-    return path
+    return PurePosixPath(key + suffix)
 
 
 def step_times(rows: int, seconds_per_step: float, *, window: float | None = None) -> NDArray[Any]:
