@@ -142,12 +142,13 @@ def read_scan_parses(folder: str | Path, split: str) -> Iterator[IndexedCaption]
         raise FormatError(f"{path}: expected a list of {len(words)} captions (got {got})")
     for (number, line, _), parse in zip(words, parses, strict=True):
         id = f"{split}:{number}"
-        if not re.fullmatch(r"[0-9]{1,9}(,[0-9]{1,9})*", line.strip()):
+        text = line.strip()
+        if not re.fullmatch(r"[0-9]{1,9}(,[0-9]{1,9})*", text):
             yield IndexedCaption(id=id, error="expected word ids with commas between them")
         elif not isinstance(parse, list) or not all(map(_is_pair, parse)):
             yield IndexedCaption(id=id, error="expected [governor, dependent] pairs")
         else:
-            numbers = tuple(int(word) for word in line.split(","))
+            numbers = tuple(int(word) for word in text.split(","))
             pairs = tuple((governor, dependent) for governor, dependent in parse)
             yield IndexedCaption(id=id, words=numbers, pairs=pairs)
 
