@@ -12,8 +12,8 @@ from graphmatch.clips.sampling import Sampling
 from graphmatch.clips.video_sources import VideoSource
 from graphmatch.errors import ConfigError, FormatError
 from graphmatch.feature_record import FeatureRecord
+from graphmatch.feature_report import FeatureReport
 from graphmatch.feature_writer import FeatureWriter
-from graphmatch.region_job import FeatureReport
 from graphmatch.regions.backbone import Backbone
 
 

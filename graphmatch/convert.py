@@ -19,9 +19,9 @@ from graphmatch.datasets.features.formats import (
 from graphmatch.datasets.features.records import Add
 from graphmatch.errors import ConfigError, FormatError, check_choice
 from graphmatch.feature_record import FeatureRecord, Kind
+from graphmatch.feature_report import FeatureReport
 from graphmatch.feature_store import FeatureStore
 from graphmatch.feature_writer import FeatureWriter
-from graphmatch.region_job import FeatureReport
 
 STORE = "store"
 """The format of feature stores."""

@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from graphmatch.region_job import FeatureReport
-    from graphmatch.regions.backbone import Backbone
-
-_SHOWN = 10
 
 
 def clips(
@@ -67,6 +60,8 @@ def clips(
     from graphmatch.clip_job import extract_clips
     from graphmatch.clips.sampling import Sampling
     from graphmatch.clips.video_sources import find_videos
+    from graphmatch.feature_report import report_lines
+    from graphmatch.regions.load_backbone import load_backbone
 
     started = time.perf_counter()
     if all(option is None for option in (every, fps, frames, seconds)):
@@ -77,7 +72,7 @@ def clips(
         report = extract_clips(
             sources,
             out,
-            backbone=_load_backbone(backbone),
+            backbone=load_backbone(backbone),
             sampling=sampling,
             side=side,
             batch_size=batch_size,
@@ -86,38 +81,8 @@ def clips(
             force=force,
             progress=bar.update,
         )
-    for line in _summary(report, out, time.perf_counter() - started):
+    seconds_taken = time.perf_counter() - started
+    for line in report_lines(report, items="videos", rows="clips", out=out, seconds=seconds_taken):
         typer.echo(line)
     if report.failed:
         raise typer.Exit(3)
-
-
-def _load_backbone(name: str) -> Backbone:
-    from graphmatch.errors import check_choice
-    from graphmatch.regions.efficientnet import load_efficientnet_lite0, packaged_weights
-
-    if name == "efficientnet-lite0":
-        return load_efficientnet_lite0(packaged_weights())
-    if Path(name).is_dir():
-        from graphmatch.regions.transformers_backbone import load_transformers_backbone
-
-        return load_transformers_backbone(name)
-    if not Path(name).is_file():
-        check_choice("backbone", name, ["efficientnet-lite0", "a file or folder that is there"])
-    return load_efficientnet_lite0(name)
-
-
-def _summary(report: FeatureReport, out: Path, seconds: float) -> Iterator[str]:
-    yield (
-        f"{report.items:,} videos: {report.items - report.failed:,} became {report.rows:,} clips, "
-        f"{report.failed:,} failed"
-    )
-    if report.kept:
-        yield f"{report.kept:,} videos were kept from an earlier run"
-    yield f"{out}: {seconds:.1f} s"
-    if report.failed:
-        yield "failed:"
-        for key, error in report.failures[:_SHOWN]:
-            yield f"  {key}: {error}"
-        if report.failed > len(report.failures[:_SHOWN]):
-            yield f"  ... see them all with: graphmatch info {out} --failures"

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from graphmatch.region_job import FeatureReport
-
 _FORMATS = "scan|bottom-up|vilbert|vilbert-pretraining|npz|npy|coco|hgr-mean|hgr-frames|drn|store"
-_SHOWN = 10
 
 
 def convert(
@@ -71,6 +66,7 @@ def convert(
     from tqdm import tqdm
 
     from graphmatch.convert import convert_features
+    from graphmatch.feature_report import report_lines
 
     options = {
         "names": names,
@@ -96,25 +92,8 @@ def convert(
             force=force,
             progress=bar.update,
         )
-    for line in _summary(report, out, time.perf_counter() - started):
+    seconds_taken = time.perf_counter() - started
+    for line in report_lines(report, items="items", rows="rows", out=out, seconds=seconds_taken):
         typer.echo(line)
     if report.failed:
         raise typer.Exit(3)
-
-
-def _summary(report: FeatureReport, out: Path, seconds: float) -> Iterator[str]:
-    yield (
-        f"{report.items:,} items: {report.items - report.failed:,} converted, "
-        f"{report.failed:,} failed"
-    )
-    if report.kept:
-        yield f"{report.kept:,} items were kept from an earlier run"
-    done = report.items - report.kept
-    rate = f", {done / seconds:,.0f} items/s" if done else ""
-    yield f"{out}: {report.rows:,} rows, {seconds:.1f} s{rate}"
-    if report.failed:
-        yield "failed:"
-        for key, error in report.failures[:_SHOWN]:
-            yield f"  {key}: {error}"
-        if len(report.failures) > _SHOWN:
-            yield f"  ... and {len(report.failures) - _SHOWN:,} more"

@@ -7,21 +7,24 @@ from typing import Annotated
 
 import typer
 
+from graphmatch.cli.clips import clips
+from graphmatch.cli.convert import convert
 from graphmatch.cli.export import export
 from graphmatch.cli.info import info
 from graphmatch.cli.parse import parse
+from graphmatch.cli.regions import regions
 from graphmatch.cli.show import show
 from graphmatch.cli.vocab import vocab
 
 app = typer.Typer(
     name="graphmatch",
-    help="Captions become graphs: semantic roles and word dependencies.",
+    help="Captions, images and videos become graphs: roles and words, regions, clips.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for _command in (parse, show, export, info, vocab):
+for _command in (parse, regions, clips, convert, show, export, info, vocab):
     app.command()(_command)
 
 
@@ -46,8 +49,8 @@ def _options(
 def main() -> None:
     """Run the command line; errors that a user can mend are one line, without a traceback.
 
-    Exit codes: 0 success; 1 stopped, with the reason; 2 wrong options; 3 finished, but captions
-    failed; 130 interrupted.
+    Exit codes: 0 success; 1 stopped, with the reason; 2 wrong options; 3 finished, but captions,
+    images or videos failed; 130 interrupted.
     """
     try:
         app()

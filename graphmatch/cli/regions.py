@@ -1,0 +1,128 @@
+"""`graphmatch regions`: images to a store of regions and their features."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from graphmatch.regions.base import Describer
+
+
+def regions(
+    images: Annotated[
+        list[str],
+        typer.Argument(
+            help="Folders, patterns, images, lists of paths (.txt), tar archives, COCO JSON; - is "
+            "a list on standard input."
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the store.")],
+    detector: Annotated[
+        str,
+        typer.Option(
+            help="What finds regions: PicoDet's .onnx file, a folder with a detector of "
+            "transformers, or annotated boxes: COCO JSON, voc:FOLDER, flickr30k:FOLDER."
+        ),
+    ],
+    images_folder: Annotated[
+        Path | None,
+        typer.Option(help="Where the paths of lists and COCO JSON start, if not beside them."),
+    ] = None,
+    phrase: Annotated[
+        list[str] | None,
+        typer.Option(help="Open-vocabulary detectors: what to look for; repeatable."),
+    ] = None,
+    features: Annotated[
+        str,
+        typer.Option(
+            help="What describes regions: efficientnet-lite0, a file with its weights, a folder "
+            "with a vision model of transformers, or none for the detector's own embeddings, if it "
+            "has any."
+        ),
+    ] = "efficientnet-lite0",
+    projection: Annotated[
+        Path | None,
+        typer.Option(help="efficientnet-lite0: .npz file of mean, basis and scale."),
+    ] = None,
+    least_score: Annotated[
+        float, typer.Option(min=0, max=1, help="Leave regions out that do not score more.")
+    ] = 0.05,
+    top: Annotated[int, typer.Option(min=0, help="Regions an image at most.")] = 20,
+    overlap: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, help="IoU that regions of different classes may have; 1 keeps all."
+        ),
+    ] = 0.7,
+    whole_image: Annotated[
+        bool, typer.Option(help="Add the whole image as the last region.")
+    ] = True,
+    dtype: Annotated[
+        str, typer.Option(help="Of the features.", metavar="float32|float16")
+    ] = "float32",
+    batch_size: Annotated[int, typer.Option(min=1, help="Images at once.")] = 8,
+    threads: Annotated[
+        int, typer.Option(min=0, help="Of each network; 0 for as many as there are cores.")
+    ] = 0,
+    force: Annotated[bool, typer.Option(help="Throw away another store that is there.")] = False,
+) -> None:
+    """Find the regions of images and store their boxes, classes, scores and features.
+
+    Interrupted, the same command goes on where it stopped. An image that cannot be used becomes an
+    item with its error; the exit code is then 3.
+    """
+    from tqdm import tqdm
+
+    from graphmatch.feature_report import report_lines
+    from graphmatch.region_job import RegionChoice, extract_regions
+    from graphmatch.regions.load_detector import load_detector
+    from graphmatch.regions.photo_sources import read_sources
+
+    started = time.perf_counter()
+    if threads:
+        import torch
+
+        torch.set_num_threads(threads)
+    sources = read_sources(images, images=images_folder)
+    with tqdm(total=sources.count, unit=" images", disable=None) as bar:
+        report = extract_regions(
+            sources,
+            out,
+            detector=load_detector(
+                detector, phrases=phrase or (), least_score=least_score, threads=threads
+            ),
+            describer=_load_describer(features, projection),
+            choice=RegionChoice(
+                top=top, overlap=overlap if overlap < 1 else None, whole_image=whole_image
+            ),
+            dtype=dtype,
+            batch_size=batch_size,
+            force=force,
+            progress=bar.update,
+        )
+    taken = time.perf_counter() - started
+    for line in report_lines(report, items="images", rows="regions", out=out, seconds=taken):
+        typer.echo(line)
+    if report.failed:
+        raise typer.Exit(3)
+
+
+def _load_describer(features: str, projection: Path | None) -> Describer | None:
+    from graphmatch.errors import ConfigError
+    from graphmatch.regions.describe import LITE0_SCALING, RegionDescriber
+    from graphmatch.regions.efficientnet import EfficientNetLite0
+    from graphmatch.regions.load_backbone import load_backbone
+    from graphmatch.regions.projection import load_projection
+
+    if features == "none":
+        if projection is not None:
+            raise ConfigError("expected features to project (got --features none)")
+        return None
+    backbone = load_backbone(features)
+    scaling = LITE0_SCALING if isinstance(backbone, EfficientNetLite0) else None
+    fitted = None if projection is None else load_projection(projection)
+    return RegionDescriber(backbone, scaling=scaling, projection=fitted)

@@ -1,0 +1,71 @@
+"""`FeatureReport`: what a run that fills a feature store did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+_SHOWN = 10  # failures that a summary lists
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureReport:
+    """Counts of a run.
+
+    Args:
+        items: images or videos in the store, failed ones included.
+        failed: those without rows; the store says why.
+        kept: items that an earlier run had stored.
+        rows: regions or clips in the store.
+        failures: (id, error) of the items that failed in this run.
+    """
+
+    items: int
+    failed: int
+    kept: int
+    rows: int
+    failures: Sequence[tuple[str, str]] = field(repr=False)
+
+
+def report_lines(
+    report: FeatureReport, *, items: str, rows: str, out: object, seconds: float
+) -> Iterator[str]:
+    """The summary that a command prints at its end.
+
+    Args:
+        report: what the run did.
+        items: what the items are, such as `images`.
+        rows: what their rows are, such as `regions`.
+        out: the store or file.
+        seconds: how long the run took.
+
+    Yields:
+        Lines.
+
+    Example:
+        >>> report = FeatureReport(items=9, failed=1, kept=4, rows=160,
+        ...                        failures=[("cat", "truncated JPEG")])
+        >>> for line in report_lines(report, items="images", rows="regions", out="r", seconds=2):
+        ...     print(line)
+        9 images: 8 done, with 160 regions; 1 failed
+        4 images were kept from an earlier run
+        r: 2.0 s, 2.5 images/s
+        failed:
+          cat: truncated JPEG
+    """
+    yield (
+        f"{report.items:,} {items}: {report.items - report.failed:,} done, with "
+        f"{report.rows:,} {rows}; {report.failed:,} failed"
+    )
+    if report.kept:
+        yield f"{report.kept:,} {items} were kept from an earlier run"
+    done = report.items - report.kept
+    rate = f", {done / seconds:,.1f} {items}/s" if done and seconds else ""
+    yield f"{out}: {seconds:.1f} s{rate}"
+    if report.failed:
+        yield "failed:"
+        shown = report.failures[:_SHOWN]
+        for key, error in shown:
+            yield f"  {key}: {error}"
+        if report.failed > len(shown):
+            yield f"  ... {report.failed - len(shown):,} more; graphmatch info --failures lists all"
