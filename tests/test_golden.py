@@ -24,6 +24,7 @@ from graphmatch.nn.textual_edges import kernel_edge_weight, sparse_edge_weight, 
 from graphmatch.parse import ROLES, Parse
 from graphmatch.parsers.dependencies import adjacency
 from graphmatch.parsers.roles import role_graph_from_tags
+from tests.golden_clips import check_frame_selection, check_moments
 from tests.golden_gsmn_polar import check_polar
 from tests.golden_interbert import (
     check_paper_rule,
@@ -33,11 +34,11 @@ from tests.golden_interbert import (
 )
 
 OPEN = {
-    "hgr": "model globalmatch contrastive_loss train_steps eval_metrics frame_selection",
+    "hgr": "model globalmatch contrastive_loss train_steps eval_metrics",
     "scan": "model option_grid weight_norm_encoder retrieval_metrics caption_encoding",
     "gsmn": "model",
     "imram": "model",
-    "drn": "forward fullsize targets losses postprocess preprocess metrics train_three_stages",
+    "drn": "forward fullsize targets losses postprocess metrics train_three_stages",
     "marn": "full apgru ddma maf_title_buckets",
     "interbert": "pretrain vltasks bertadam",
     "pixel_bert": "pretrain_features pretrain_image retrieval vqa nlvr2",
@@ -175,8 +176,10 @@ def check_adjacency(case, assert_close):
 
 FAMILIES = {
     ("hgr", "role_graphs"): check_role_graphs,
+    ("hgr", "frame_selection"): check_frame_selection,
     ("gsmn", "adjacency"): check_adjacency,
     ("gsmn", "polar"): check_polar,
+    ("drn", "preprocess"): check_moments,
     ("interbert", "text_mask"): check_text_mask,
     ("interbert", "region_mask"): check_region_mask,
     ("interbert", "paper_rule"): check_paper_rule,

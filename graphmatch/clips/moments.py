@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from graphmatch.datasets.treebank import treebank_words
 from graphmatch.errors import ConfigError, GraphError
 
 
@@ -57,6 +58,22 @@ class MomentBatch:
     frames: Tensor
     moment: Tensor
     order: Tensor
+
+
+def query_words(sentence: str) -> list[str]:
+    """Words of a query: every "." is removed, then the Treebank's rules split it.
+
+    Args:
+        sentence: the query, lower case as the data set has it.
+
+    Returns:
+        L words, as DRN's vocabulary numbers them.
+
+    Example:
+        >>> query_words("person closes the door.  they don't laugh.")
+        ['person', 'closes', 'the', 'door', 'they', 'do', "n't", 'laugh']
+    """
+    return treebank_words(sentence.replace(".", ""))
 
 
 def moment_share(start: float, end: float, duration: float) -> Tensor:
