@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,8 @@ def convert_features(
         raise ConfigError(f"format {new} holds {FORMATS[new].kind} (the source has {kind})")
     if new != STORE and dtype is not None:
         raise ConfigError(f"format {new} keeps its own types (got dtype {dtype!r})")
+    # a source that cannot be read at all leaves no empty target behind
+    records = chain(list(islice(records, 1)), records)
     failures: list[tuple[str, str]] = []
     items = kept = rows = 0
     with ExitStack() as stack:
