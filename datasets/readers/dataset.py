@@ -189,8 +189,9 @@ class DataSet:
     def check(self, *, clip_moments: bool = False) -> DataSet:
         """The data set with an error on every record that cannot be used.
 
-        A visual needs an id of its own and a positive size and duration; a caption needs text, an
-        id of its own, an owner in the data set, of no other split, and a moment inside the video.
+        A visual needs an id of its own, a positive size and duration and a label that has a name; a
+        caption needs text, an id of its own, an owner in the data set, of no other split, and a
+        moment inside the video.
 
         Args:
             clip_moments: let moments that end after their video end with it, as the official
@@ -211,6 +212,8 @@ class DataSet:
                 error = f"size: expected positive numbers (got {visual.size})"
             elif error is None and visual.duration is not None and not visual.duration > 0:
                 error = f"duration: expected a positive number of seconds (got {visual.duration})"
+            elif error is None and self.labels and (visual.label or 0) >= len(self.labels):
+                error = f"label: expected below {len(self.labels)} (got {visual.label})"
             yield visual if error == visual.error else replace(visual, error=error)
 
     def _checked_captions(self, clip_moments: bool) -> Iterator[Caption]:

@@ -254,6 +254,15 @@ def test_msrvtt_json_of_another_kind_is_refused(tmp_path, content):
         read_msrvtt([write(tmp_path / "a.json", content)])
 
 
+def test_msrvtt_category_without_a_name_is_an_error(tmp_path):
+    names = write(tmp_path / "c.txt", "music\t0\npeople\t1\n")
+    videos = [video("v0"), video("v1", category=2), video("v2", category=None)]
+    data = msrvtt(tmp_path, videos, [], categories=names)
+    assert [(one.id, one.error) for one in data.errors] == [
+        ("v1", "label: expected below 2 (got 2)")
+    ]
+
+
 @pytest.mark.parametrize("lines", ["music\t1\n", "music 0\n", "a\t0\nb\t2\n"])
 def test_msrvtt_categories_of_another_kind_are_refused(tmp_path, lines):
     with pytest.raises(FormatError, match="a name, a tab and its number"):
