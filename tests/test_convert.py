@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from graphmatch.errors import ConfigError, FormatError
 from graphmatch.feature_record import FeatureRecord
 from graphmatch.feature_store import FeatureStore
 from graphmatch.feature_writer import FeatureWriter
+from graphmatch.regions.coco_classes import COCO_CLASSES
 
 NAMES = {
     "scan": "dev_ims.npy",
@@ -268,3 +270,62 @@ def test_formats_of_folders(tmp_path, stores):
     (tmp_path / "z").mkdir()
     (tmp_path / "z" / "data.mdb").touch()
     assert guess_format(tmp_path / "z") == "vilbert"
+
+
+@pytest.fixture(scope="module")
+def real_store(data, tmp_path_factory):
+    """Regions of 284 photographs of COCO."""
+    folder = tmp_path_factory.mktemp("real") / "store"
+    file = np.load(data / "coco_regions/regions_test.npz")
+    ends = np.cumsum(file["num_regions"].astype(int))
+    with FeatureWriter(folder, kind="regions", job={}) as writer:
+        for key, start, end in zip(file["image_id"], [0, *ends[:-1]], ends, strict=True):
+            box = file["boxes"][start:end].astype(np.float32) / 2
+            columns = {
+                "feature": file["features"][start:end].astype(np.float32),
+                "box": box,
+                "size": np.ceil(box[-1, 2:]),  # the last region is the whole image
+                "label": file["category"][start:end].astype(int),
+                "score": file["score"][start:end].astype(np.float32),
+            }
+            assert writer.add(FeatureRecord(id=str(key), columns=columns)) is None
+    return FeatureStore(folder)
+
+
+@pytest.mark.parametrize("name", ["bottom-up", "vilbert", "npz"])
+def test_real_regions_come_back_to_the_bit(tmp_path, real_store, name):
+    path = tmp_path / NAMES[name]
+    layout = {"layout": "lxmert"} if name == "bottom-up" else {}
+    assert convert_features(real_store.path, path, to_format=name, options=layout).failed == 0
+    assert convert_features(path, tmp_path / "back", from_format=name).failed == 0
+    back = FeatureStore(tmp_path / "back")
+    assert sorted(back.ids) == sorted(real_store.ids)
+    for record in back:
+        expected = real_store[record.id].columns
+        for column, value in record.columns.items():
+            assert value.tobytes() == expected[column].tobytes(), column
+
+
+def test_real_regions_as_results(tmp_path, real_store, data):
+    truth = data / "coco_val2017/instances_val2017.json.gz"
+    options = {"annotations": truth, "labels": "position"}
+    path = tmp_path / "results.json"
+    assert convert_features(real_store.path, path, options=options).failed == 0
+    assert convert_features(path, tmp_path / "back", options=options).failed == 0
+    back = FeatureStore(tmp_path / "back")
+    names = {
+        one["id"]: one["name"]
+        for one in json.loads(gzip.decompress(truth.read_bytes()))["categories"]
+    }
+    for record in real_store:
+        label = record.columns["label"]
+        expected = {name: value[label >= 0] for name, value in record.columns.items()
+                    if name in ("label", "score", "box")}  # fmt: skip
+        found = back[record.id].columns
+        assert found["size"].tolist() == record.columns["size"].tolist()
+        for column, value in expected.items():
+            assert found[column].tobytes() == value.tobytes(), column
+    results = json.loads(path.read_text())
+    first = real_store[str(results[0]["image_id"])]
+    wanted = COCO_CLASSES[sorted(COCO_CLASSES)[first.columns["label"][0]]]
+    assert names[results[0]["category_id"]] == wanted

@@ -57,6 +57,28 @@ def test_rates_and_durations_by_video(official, tmp_path):
     first.clips().validate()
 
 
+def test_real_rates_and_durations(tmp_path, data):
+    folder = data / "charades_sta"
+    seconds = json.loads((folder / "Charades_duration.json").read_text())
+    frames = json.loads((folder / "Charades_frames_info.json").read_text())
+    videos = sorted(seconds)[::500]
+    for video in videos:
+        rows = (frames[video] - 16) // 8 + 1
+        torch.save(torch.zeros(rows, 2), tmp_path / f"{video}.pt")
+    records = list(
+        read_drn(
+            tmp_path, window=16, step=8, fps=folder / "Charades_fps_dict.json",
+            durations=folder / "Charades_duration.json",
+        )
+    )  # fmt: skip
+    assert [record.id for record in records] == videos
+    for record in records:
+        record.clips().validate()
+        assert record.columns["duration"] == float(seconds[record.id])
+        # the last window ends less than a step before the video does, or a little after it
+        assert seconds[record.id] - record.columns["time"][-1, 1] < 0.6
+
+
 def test_videos_that_are_not_in_the_files(official, tmp_path):
     folder, _ = official
     (tmp_path / "fps.json").write_text(json.dumps({"3MSZA": "fast"}))
