@@ -47,21 +47,28 @@ def stretch(pixels: NDArray[np.uint8], width: int, height: int) -> Tensor:
         )
     left, right, across = _samples(pixels.shape[1], width)
     upper, lower, down = _samples(pixels.shape[0], height)
-    rows, place = np.unique(np.concatenate([upper, lower]), return_inverse=True)
-    pixels = pixels[rows]  # [K, W, 3], K at most 2 height
-    planes = np.ascontiguousarray(pixels.transpose(2, 0, 1))  # [3, K, W]
-    lines = planes.take(left, axis=2) * (_ONE - across)  # [3, K, width] int32
-    lines += planes.take(right, axis=2) * across
-    lines >>= 4  # 15 bits are left
+    rows, place = np.unique(np.concatenate([upper, lower]), return_inverse=True)  # K rows
+    planes = np.ascontiguousarray(pixels[rows].transpose(2, 0, 1))  # [3, K, W]
     down = down[:, None]  # [height, 1]
-    output = lines[:, place[:height]] * (_ONE - down)  # [3, height, width]
-    output >>= 16
-    below = lines[:, place[height:]] * down
-    below >>= 16
-    output += below
-    output += 2  # rounds the two places that are left
-    output >>= 2
-    return torch.from_numpy(output.astype(np.uint8))
+    output = np.empty((3, height, width), np.uint8)
+    # one channel at a time in the same arrays: memory that is new to the process costs most
+    line, other = np.empty((2, len(rows), width), np.int32)
+    top, bottom = np.empty((2, height, width), np.int32)
+    for plane, result in zip(planes, output, strict=True):
+        np.multiply(plane.take(left, axis=1), _ONE - across, out=line)
+        line += np.multiply(plane.take(right, axis=1), across, out=other)
+        line >>= 4  # 15 bits are left
+        np.take(line, place[:height], axis=0, out=top, mode="clip")
+        np.take(line, place[height:], axis=0, out=bottom, mode="clip")
+        top *= _ONE - down
+        bottom *= down
+        top >>= 16
+        bottom >>= 16
+        top += bottom
+        top += 2  # rounds the two places that are left
+        top >>= 2
+        result[:] = top
+    return torch.from_numpy(output)
 
 
 def _samples(size: int, count: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.int32]]:

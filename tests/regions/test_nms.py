@@ -62,6 +62,8 @@ def test_blocks_do_not_change_the_result(monkeypatch):
     for size in (1, 7, 149, 150, 151):
         monkeypatch.setattr(module, "_BLOCK", size)
         assert nms(box, score, label, threshold=0.3).tolist() == expected
+        for top in (0, 1, 10, 999):
+            assert nms(box, score, label, threshold=0.3, top=top).tolist() == expected[:top]
 
 
 def test_long_chain_of_boxes_that_overlap_the_next():
