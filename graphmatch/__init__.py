@@ -9,87 +9,181 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from graphmatch.clip_job import extract_clips
+    from graphmatch.clips.frame_selection import select_frames
+    from graphmatch.clips.sampling import Sampling
+    from graphmatch.clips.video_sources import find_videos
     from graphmatch.columns import GraphColumns
+    from graphmatch.convert import convert_features
     from graphmatch.datasets.captions import Caption, read_captions
-    from graphmatch.errors import (
-        CheckpointError,
-        ConfigError,
-        FormatError,
-        GraphError,
-        ParseError,
-    )
+    from graphmatch.datasets.dataset import DataSet, Visual
+    from graphmatch.datasets.interbert_inputs import InterBertInputs, InterBertReader
+    from graphmatch.errors import CheckpointError, ConfigError, FormatError, GraphError, ParseError
     from graphmatch.export import export_store
+    from graphmatch.feature_record import FeatureRecord
+    from graphmatch.feature_store import FeatureStore
+    from graphmatch.feature_writer import FeatureWriter
     from graphmatch.graphs.batch import MatchBatch
     from graphmatch.graphs.clip import ClipGraph
     from graphmatch.graphs.history import HistoryGraph
     from graphmatch.graphs.region import RegionGraph
     from graphmatch.graphs.text import TextGraph
+    from graphmatch.masking.regions import mask_regions
+    from graphmatch.masking.tokens import mask_tokens
+    from graphmatch.nn.polar_kernel import PolarKernels
     from graphmatch.parse import Argument, Frame, Parse
     from graphmatch.parse_job import parse_captions
     from graphmatch.parsers import load_parser
     from graphmatch.parsers.dependencies import dependency_graph
     from graphmatch.parsers.roles import role_graph
     from graphmatch.plot import graph_svg, save_pictures
+    from graphmatch.region_job import RegionChoice, extract_regions
+    from graphmatch.regions.annotated import AnnotatedDetector
+    from graphmatch.regions.base import Photo, Regions
+    from graphmatch.regions.describe import RegionDescriber
+    from graphmatch.regions.load_backbone import load_backbone
+    from graphmatch.regions.load_detector import load_detector
+    from graphmatch.regions.location import box_location
+    from graphmatch.regions.neighbours import complete_edges, nearest_edges
+    from graphmatch.regions.onnx_detector import OnnxDetector, OnnxInput
+    from graphmatch.regions.photo import decode_photo
+    from graphmatch.regions.photo_sources import read_sources
+    from graphmatch.regions.picodet import picodet
+    from graphmatch.regions.polar import edge_polar, pairwise_polar
+    from graphmatch.regions.projection import Projection, load_projection
+    from graphmatch.regions.roi_pool import roi_pool
     from graphmatch.rows import CaptionRow
     from graphmatch.store import GraphStore
     from graphmatch.vocab import Vocabulary
 
 _MODULES = {
+    "AnnotatedDetector": "graphmatch.regions.annotated",
     "Argument": "graphmatch.parse",
     "Caption": "graphmatch.datasets.captions",
     "CaptionRow": "graphmatch.rows",
     "CheckpointError": "graphmatch.errors",
     "ClipGraph": "graphmatch.graphs.clip",
     "ConfigError": "graphmatch.errors",
+    "DataSet": "graphmatch.datasets.dataset",
+    "FeatureRecord": "graphmatch.feature_record",
+    "FeatureStore": "graphmatch.feature_store",
+    "FeatureWriter": "graphmatch.feature_writer",
     "FormatError": "graphmatch.errors",
     "Frame": "graphmatch.parse",
     "GraphColumns": "graphmatch.columns",
     "GraphError": "graphmatch.errors",
     "GraphStore": "graphmatch.store",
     "HistoryGraph": "graphmatch.graphs.history",
+    "InterBertInputs": "graphmatch.datasets.interbert_inputs",
+    "InterBertReader": "graphmatch.datasets.interbert_inputs",
     "MatchBatch": "graphmatch.graphs.batch",
+    "OnnxDetector": "graphmatch.regions.onnx_detector",
+    "OnnxInput": "graphmatch.regions.onnx_detector",
     "Parse": "graphmatch.parse",
     "ParseError": "graphmatch.errors",
+    "Photo": "graphmatch.regions.base",
+    "PolarKernels": "graphmatch.nn.polar_kernel",
+    "Projection": "graphmatch.regions.projection",
+    "RegionChoice": "graphmatch.region_job",
+    "RegionDescriber": "graphmatch.regions.describe",
     "RegionGraph": "graphmatch.graphs.region",
+    "Regions": "graphmatch.regions.base",
+    "Sampling": "graphmatch.clips.sampling",
     "TextGraph": "graphmatch.graphs.text",
+    "Visual": "graphmatch.datasets.dataset",
     "Vocabulary": "graphmatch.vocab",
+    "box_location": "graphmatch.regions.location",
+    "complete_edges": "graphmatch.regions.neighbours",
+    "convert_features": "graphmatch.convert",
+    "decode_photo": "graphmatch.regions.photo",
     "dependency_graph": "graphmatch.parsers.dependencies",
+    "edge_polar": "graphmatch.regions.polar",
     "export_store": "graphmatch.export",
+    "extract_clips": "graphmatch.clip_job",
+    "extract_regions": "graphmatch.region_job",
+    "find_videos": "graphmatch.clips.video_sources",
     "graph_svg": "graphmatch.plot",
+    "load_backbone": "graphmatch.regions.load_backbone",
+    "load_detector": "graphmatch.regions.load_detector",
     "load_parser": "graphmatch.parsers",
+    "load_projection": "graphmatch.regions.projection",
+    "mask_regions": "graphmatch.masking.regions",
+    "mask_tokens": "graphmatch.masking.tokens",
+    "nearest_edges": "graphmatch.regions.neighbours",
+    "pairwise_polar": "graphmatch.regions.polar",
     "parse_captions": "graphmatch.parse_job",
+    "picodet": "graphmatch.regions.picodet",
     "read_captions": "graphmatch.datasets.captions",
+    "read_sources": "graphmatch.regions.photo_sources",
+    "roi_pool": "graphmatch.regions.roi_pool",
     "role_graph": "graphmatch.parsers.roles",
     "save_pictures": "graphmatch.plot",
+    "select_frames": "graphmatch.clips.frame_selection",
 }
 
 __all__ = [
+    "AnnotatedDetector",
     "Argument",
     "Caption",
     "CaptionRow",
     "CheckpointError",
     "ClipGraph",
     "ConfigError",
+    "DataSet",
+    "FeatureRecord",
+    "FeatureStore",
+    "FeatureWriter",
     "FormatError",
     "Frame",
     "GraphColumns",
     "GraphError",
     "GraphStore",
     "HistoryGraph",
+    "InterBertInputs",
+    "InterBertReader",
     "MatchBatch",
+    "OnnxDetector",
+    "OnnxInput",
     "Parse",
     "ParseError",
+    "Photo",
+    "PolarKernels",
+    "Projection",
+    "RegionChoice",
+    "RegionDescriber",
     "RegionGraph",
+    "Regions",
+    "Sampling",
     "TextGraph",
+    "Visual",
     "Vocabulary",
+    "box_location",
+    "complete_edges",
+    "convert_features",
+    "decode_photo",
     "dependency_graph",
+    "edge_polar",
     "export_store",
+    "extract_clips",
+    "extract_regions",
+    "find_videos",
     "graph_svg",
+    "load_backbone",
+    "load_detector",
     "load_parser",
+    "load_projection",
+    "mask_regions",
+    "mask_tokens",
+    "nearest_edges",
+    "pairwise_polar",
     "parse_captions",
+    "picodet",
     "read_captions",
+    "read_sources",
+    "roi_pool",
     "role_graph",
     "save_pictures",
+    "select_frames",
 ]
 
 
