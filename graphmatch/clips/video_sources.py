@@ -4,7 +4,7 @@
 |---|---|---|
 | a folder | its files with a video suffix, at any depth, sorted | path in the folder, no suffix |
 | a pattern (`videos/*.mp4`, `**`) | files that match, sorted | path after the part without `*?[` |
-| a list (.txt) or `-` | a path a line | path as written, no suffix |
+| a list (.txt) or `-` | a path a line, or id, tab, path | path as written, no suffix |
 | a video file | itself | its name, no suffix |
 
 The suffix stays in the id where two videos of a folder, pattern or list differ in nothing else.
@@ -71,8 +71,10 @@ def find_videos(paths: str | Path | Iterable[str | Path]) -> list[VideoSource]:
         paths = [paths]
     sources: list[VideoSource] = []
     taken: set[str] = set()
-    for base, names in map(_files, map(str, paths)):
-        for id, name in zip(_ids(names), names, strict=True):
+    for base, entries in map(_files, map(str, paths)):
+        ids = iter(_ids([name for given, name in entries if not given]))
+        for given, name in entries:
+            id = clean_id(given) if given else next(ids)
             number, free = 1, id
             while free in taken:
                 number += 1
@@ -83,26 +85,31 @@ def find_videos(paths: str | Path | Iterable[str | Path]) -> list[VideoSource]:
     return sources
 
 
-def _files(path: str) -> tuple[Path, list[str]]:
-    """A folder and names of files in it that one of the given paths stands for."""
+_Entry = tuple[str, str]
+"""Id, empty where there is none of its own, and name of a file."""
+
+
+def _files(path: str) -> tuple[Path, list[_Entry]]:
+    """A folder and the files in it that one of the given paths stands for."""
     file = Path(path)
     if path == "-":
-        base, names = Path(), _lines(sys.stdin.buffer.read(), "standard input")
+        base, entries = Path(), _lines(sys.stdin.buffer.read(), "standard input")
     elif file.is_dir():
-        base, names = file, sorted(_below(file))
+        base, entries = file, [("", name) for name in sorted(_below(file))]
     elif file.suffix.lower() == ".txt" and file.is_file():
-        base, names = file.parent, _lines(file.read_bytes(), path)
+        base, entries = file.parent, _lines(file.read_bytes(), path)
     elif file.exists():
-        base, names = file.parent, [file.name]
+        base, entries = file.parent, [("", file.name)]
     elif glob.has_magic(path):
         base = next(folder for folder in file.parents if not glob.has_magic(str(folder)))
         found = sorted(glob.glob(path, recursive=True))  # noqa: PTH207
-        names = [PurePath(name).relative_to(base).as_posix() for name in found if _is_video(name)]
+        inside = (PurePath(name).relative_to(base).as_posix() for name in found)
+        entries = [("", name) for name in inside if _is_video(name)]
     else:
         raise FormatError(f"{path}: expected a video, a folder, a pattern or a list (got none)")
-    if not names:
+    if not entries:
         raise FormatError(f"{path}: expected videos (found none)")
-    return base, names
+    return base, entries
 
 
 def _below(folder: Path) -> Iterator[str]:
@@ -112,12 +119,14 @@ def _below(folder: Path) -> Iterator[str]:
         yield from ((inside / name).as_posix() for name in files if _is_video(name))
 
 
-def _lines(content: bytes, name: str) -> list[str]:
+def _lines(content: bytes, name: str) -> list[_Entry]:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise FormatError(f"{name}: expected a path a line in UTF-8 ({error})") from error
-    return [line.strip() for line in text.split("\n") if line.strip()]
+    lines = (line.strip() for line in text.split("\n"))
+    parts = (line.partition("\t") for line in lines if line)
+    return [(id.strip(), path.strip()) if tab else ("", id) for id, tab, path in parts]
 
 
 def _ids(names: Sequence[str]) -> list[str]:
