@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -16,6 +15,7 @@ from graphmatch.datasets.features.formats import (
     guess_format,
     load_reader,
     load_writer,
+    option_names,
 )
 from graphmatch.datasets.features.records import Add
 from graphmatch.errors import ConfigError, FormatError, check_choice
@@ -85,7 +85,7 @@ def convert_features(
     given = dict(options or {})
     for_writer: dict[str, Any] = {}
     if new != STORE:
-        has = inspect.signature(load_writer(new)).parameters
+        has = option_names(load_writer(new))
         for_writer = {option: given.pop(option) for option in [*given] if option in has}
     kind, records = _source(name, sources, given)
     if new not in (STORE, "npy") and FORMATS[new].kind != kind:

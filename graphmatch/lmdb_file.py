@@ -11,7 +11,6 @@ then a B+ tree of branch and leaf pages; long values lie on pages of their own.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -24,7 +23,7 @@ _TREE = struct.Struct("<IHHQQQQQ")  # padding, flags, depth, three counts, entri
 _LAST = struct.Struct("<QQ")  # last page, transaction
 _NODE = struct.Struct("<HHHH")  # size or page (low, high), flags, length of the key
 _MAGIC, _VERSION = 0xBEEFC0DE, 1
-_BRANCH, _LEAF, _OVERFLOW = 1, 2, 4
+_BRANCH, _LEAF, _OVERFLOW, _DIRTY = 1, 2, 4, 16  # what a page is
 _LONG = 1  # the value lies on overflow pages
 _NOTHING = 2**64 - 1
 _DEPTH = 32
@@ -37,8 +36,16 @@ class _Meta(NamedTuple):
     root: int
 
 
+class _Node(NamedTuple):
+    key: bytes
+    start: int
+    end: int  # of its key
+
+
 class LmdbFile:
-    """The main database of an LMDB file.
+    """The main database of an LMDB file, to be gone through once.
+
+    Long values of more than twice the size of the file are not read: they would have to overlap.
 
     Args:
         path: the file, or a folder with `data.mdb` in it.
@@ -69,6 +76,7 @@ class LmdbFile:
             self._file.close()
             raise
         self._size = self.path.stat().st_size
+        self._left = 2 * self._size  # bytes of long values that may still be read
 
     def _newest_meta(self) -> _Meta:
         first = self._meta_at(0)
@@ -112,82 +120,50 @@ class LmdbFile:
         for _ in range(_DEPTH):
             if page == _NOTHING:
                 return None
-            leaf, nodes = self._page(page)
-            if leaf:
-                found = next((node for node in nodes if node[0] == key), None)
-                return None if found is None else self._value(found[1], None)
-            below = [node[1] for place, node in enumerate(nodes) if place == 0 or node[0] <= key]
-            page = int.from_bytes(below[-1], "little")
+            content = self._read(page, self._meta.page_size)
+            kind, nodes = self._nodes(page, content)
+            if kind == _LEAF:
+                found = next((node for node in nodes if node.key == key), None)
+                return None if found is None else self._value(page, content, found)
+            # the first key of a branch stands for everything before the second
+            below = [node for place, node in enumerate(nodes) if place == 0 or node.key <= key][-1]
+            page = int.from_bytes(content[below.start : below.start + 6], "little")
         raise self._damaged("a tree that is too deep")
 
-    def items(self) -> Iterator[tuple[bytes, bytes]]:
-        """All keys and values in the order of the keys.
-
-        Yields:
-            Key and value.
-
-        Raises:
-            FormatError: a damaged page.
-        """
-        seen: set[int] = set()
-        waiting = [] if self._meta.root == _NOTHING else [self._meta.root]
-        while waiting:
-            page = waiting.pop()
-            self._see(page, seen)
-            leaf, nodes = self._page(page)
-            if leaf:
-                for key, place in nodes:
-                    yield key, self._value(place, seen)
-            else:
-                waiting += [int.from_bytes(place, "little") for _, place in reversed(nodes)]
-
-    def _see(self, page: int, seen: set[int] | None) -> None:
-        if seen is not None and page in seen:
-            raise self._damaged(f"page {page} twice")
-        if seen is not None:
-            seen.add(page)
-
-    def _page(self, number: int) -> tuple[bool, list[tuple[bytes, bytes]]]:
-        """Whether a page is a leaf, and the key and the rest of each of its nodes."""
-        content = self._read(number, self._meta.page_size)
+    def _nodes(self, page: int, content: bytes) -> tuple[int, list[_Node]]:
+        """What kind of page it is, and its nodes."""
         _, _, flags, lower, upper = _HEADER.unpack_from(content)
-        kind = flags & ~0x10
-        if kind not in (_BRANCH, _LEAF) or not 16 <= lower <= upper <= len(content):
-            raise self._damaged(f"page {number}")
+        kind = flags & ~_DIRTY
+        if kind not in (_BRANCH, _LEAF) or not _HEADER.size < lower <= upper <= len(content):
+            raise self._damaged(f"page {page}")
         nodes = []
-        for (place,) in struct.iter_unpack("<H", content[16 : lower & ~1]):
-            if not upper <= place <= len(content) - _NODE.size:
-                raise self._damaged(f"page {number}")
-            low, high, node_flags, key_size = _NODE.unpack_from(content, place)
-            start = place + _NODE.size
-            end = start + key_size
+        for (start,) in struct.iter_unpack("<H", content[_HEADER.size : lower & ~1]):
+            if not upper <= start <= len(content) - _NODE.size:
+                raise self._damaged(f"page {page}")
+            first = start + _NODE.size
+            end = first + _NODE.unpack_from(content, start)[3]
             if end > len(content):
-                raise self._damaged(f"page {number}")
-            if kind == _BRANCH:
-                rest = content[place : place + 6]  # the page below
-            else:
-                size = low | high << 16
-                stored = 8 if node_flags & _LONG else size
-                if node_flags & ~_LONG or end + stored > len(content):
-                    raise self._damaged(f"page {number}, or another database in it")
-                rest = content[end : end + stored]
-                if node_flags & _LONG:
-                    rest = struct.pack("<I", size) + rest
-                rest = bytes([node_flags]) + rest
-            nodes.append((content[start:end], rest))
+                raise self._damaged(f"page {page}")
+            nodes.append(_Node(content[first:end], start, end))
         if not nodes:
-            raise self._damaged(f"page {number}")
-        return kind == _LEAF, nodes
+            raise self._damaged(f"page {page}")
+        return kind, nodes
 
-    def _value(self, stored: bytes, seen: set[int] | None) -> bytes:
-        """A value: what its leaf says, or its overflow pages."""
-        if not stored[0]:
-            return stored[1:]
-        size, page = struct.unpack("<IQ", stored[1:])
-        self._see(page, seen)
+    def _value(self, page: int, content: bytes, node: _Node) -> bytes:
+        """The value of a node of a leaf, which lies behind its key or on overflow pages."""
+        low, high, flags, _ = _NODE.unpack_from(content, node.start)
+        size = low | high << 16
+        stored = content[node.end : node.end + (8 if flags & _LONG else size)]
+        if flags & ~_LONG or len(stored) < (8 if flags & _LONG else size):
+            raise self._damaged(f"page {page}, or another database in it")
+        if not flags & _LONG:
+            return stored
+        self._left -= size
+        if self._left < 0:
+            raise self._damaged("values that overlap each other")
+        page = int.from_bytes(stored, "little")
         content = self._read(page, _HEADER.size + size)
-        flags = _HEADER.unpack_from(content)[2]
-        if not flags & _OVERFLOW:
+        if not _HEADER.unpack_from(content)[2] & _OVERFLOW:
             raise self._damaged(f"page {page}")
         return content[_HEADER.size :]
 

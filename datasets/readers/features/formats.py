@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from importlib import import_module
 from pathlib import Path
@@ -148,8 +148,24 @@ def _load(name: str, part: str) -> Callable[..., Any]:
     return found
 
 
+def option_names(function: Callable[..., Any]) -> list[str]:
+    """The options of a reader or writer.
+
+    Args:
+        function: the reader or writer.
+
+    Returns:
+        Their names.
+
+    Example:
+        >>> option_names(load_writer("scan"))
+        ['repeat', 'force']
+    """
+    return [p.name for p in inspect.signature(function).parameters.values() if _is_option(p)]
+
+
 def check_options(name: str, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
-    """Refuse options that a reader or writer does not have, and those that it lacks.
+    """Refuse options that a reader or writer does not have, and the lack of one that it needs.
 
     Args:
         name: its format.
@@ -164,13 +180,16 @@ def check_options(name: str, function: Callable[..., Any], options: Mapping[str,
         Traceback (most recent call last):
         graphmatch.errors.ConfigError: hgr-mean: expected the option seconds_per_step
     """
-    parameters = inspect.signature(function).parameters.values()
-    known = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
-    names: Sequence[str] = [p.name for p in known]
+    names = option_names(function)
     for option in options:
         if not names:
             raise ConfigError(f"{name}: expected no options (got {option})")
         check_choice(f"option of {name}", option, names)
-    for parameter in known:
-        if parameter.default is parameter.empty and parameter.name not in options:
+    for parameter in inspect.signature(function).parameters.values():
+        needed = _is_option(parameter) and parameter.default is parameter.empty
+        if needed and parameter.name not in options:
             raise ConfigError(f"{name}: expected the option {parameter.name}")
+
+
+def _is_option(parameter: inspect.Parameter) -> bool:
+    return parameter.kind is parameter.KEYWORD_ONLY

@@ -32,7 +32,7 @@ from graphmatch.datasets.text_files import read_lines
 from graphmatch.errors import ConfigError, FormatError
 from graphmatch.feature_record import FeatureRecord
 from graphmatch.npy import map_array
-from graphmatch.output import open_output
+from graphmatch.output import check_output, open_output
 from graphmatch.safe_pickle import read_object_npy
 
 ENDINGS = ("_ims.npy", "_feat.npy")
@@ -124,9 +124,10 @@ def _open(path: Path) -> _Files:
     if names["ids"].exists():
         ids = [_id(line) for _, line, _ in read_lines(names["ids"])]
     for name, values in (("box", box), ("size", size), ("ids", ids)):
-        if values is not None and len(values) != count:
+        if values is not None and np.shape(values)[:1] != (count,):
             raise FormatError(
-                f"{names[name]}: expected {count} rows as in {path.name} (got {len(values)})"
+                f"{names[name]}: expected {count} rows as in {path.name} "
+                f"(got shape {list(np.shape(values))})"
             )
     if box is not None and box.shape != (*feature.shape[:2], 4):
         raise FormatError(
@@ -194,6 +195,8 @@ def write_scan(path: str | Path, *, repeat: int = 1, force: bool = False) -> Ite
     columns: list[str] = []
     sizes: list[dict[str, int]] = []
     writers: list[Callable[[NDArray[Any]], None]] = []
+    for other in names.values():
+        check_output(other, force=force)
     with ExitStack() as stack:
         ids = stack.enter_context(open_output(names["ids"], force=force))
         feature = stack.enter_context(write_rows(path, force=force))
@@ -217,6 +220,9 @@ def write_scan(path: str | Path, *, repeat: int = 1, force: bool = False) -> Ite
                 ids.write(f"{record.id}\n")
 
         yield add
+        for name in ("box", "size"):  # those of features that are overwritten
+            if name not in columns:
+                names[name].unlink(missing_ok=True)
         if sizes:
             stream = stack.enter_context(open_output(names["size"], force=force, binary=True))
             _write_objects(stream, sizes)

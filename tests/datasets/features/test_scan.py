@@ -80,6 +80,19 @@ def test_written_without_boxes(tmp_path, regions, write, assert_same):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a_feat.npy", "a_ids.txt"]
 
 
+def test_written_without_boxes_over_files_with_boxes(tmp_path, regions, write, assert_same):
+    path = write(write_scan, tmp_path / "a_ims.npy", regions(3, rows=2))
+    path.unlink()
+    records = [
+        type(r)(id=r.id, columns={"feature": r.columns["feature"]}) for r in regions(3, rows=2)
+    ]
+    (tmp_path / "a_ids.txt").unlink()
+    with pytest.raises(ConfigError, match="exists"):
+        write(write_scan, path, records)
+    write(write_scan, path, records, force=True)
+    assert_same(read_scan(path), records, ["feature"])
+
+
 def test_five_rows_that_differ_fail_their_image(official):
     path, _ = official(5)
     array = np.load(path)
@@ -138,6 +151,7 @@ def test_damaged_items_are_failed_records(official):
         ("_ims_bbx.npy", lambda c: c.replace(b"(4, 6, 4)", b"(4, 4, 6)"), "expected shape"),
         ("_ims_size.npy", lambda c: c[:-30], "damaged|truncated"),
         ("_ims_size.npy", lambda c: c.replace(b"(4,)", b"(3,)"), "as its header says"),
+        ("_ims_bbx.npy", lambda c: c.replace(b"(4, 6, 4)", b"()       "), "expected 4 rows"),
         ("_ids.txt", lambda c: c[:8], "expected 4 rows"),
         ("_ids.txt", lambda _: b"", "expected 4 rows"),
     ],
