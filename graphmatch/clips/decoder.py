@@ -53,9 +53,20 @@ class Decoded:
 
         Args:
             size: width and height; another one than the frame's own if a video changes its size.
+
+        Raises:
+            FormatError: the frame has a format that cannot be converted.
         """
+        from av import FFmpegError
+
         width, height = size[::-1] if self.turns % 2 else size
-        stored = self.frame.to_ndarray(format="rgb24", width=width, height=height)
+        try:
+            stored = self.frame.to_ndarray(format="rgb24", width=width, height=height)
+        except (FFmpegError, ValueError) as error:
+            raise FormatError(
+                f"expected a frame that can be converted to RGB (got {self.frame.format.name}: "
+                f"{error})"
+            ) from error
         return np.ascontiguousarray(np.rot90(stored, self.turns))
 
 

@@ -31,7 +31,7 @@ def describe_video(
     batch_size: int = 16,
     partial: bool = False,
 ) -> FeatureRecord:
-    """Sample a video and compute a feature of each clip.
+    r"""Sample a video and compute a feature of each clip.
 
     The feature of a frame is the mean over the cells of the backbone's last map; that of a clip is
     the mean over its frames. A frame that several clips look at is computed once. Frames are
@@ -54,6 +54,16 @@ def describe_video(
     Raises:
         ConfigError: PyAV is missing, or an impossible number.
         FormatError: no video, a damaged or a truncated one.
+
+    Example:
+        >>> import tempfile
+        >>> from graphmatch.regions.efficientnet import EfficientNetLite0
+        >>> path = Path(tempfile.mkdtemp()) / "grey.y4m"
+        >>> _ = path.write_bytes(b"YUV4MPEG2 W2 H1 F10:1 Cmono\n" + 3 * b"FRAME\n\x80\x80")
+        >>> record = describe_video(path, backbone=EfficientNetLite0(), side=32,
+        ...                         sampling=Sampling(seconds=0.2))
+        >>> record.clips()
+        ClipGraph(2 clips in 0.3 s; 1280 features)
     """
     side = backbone.side if side is None else side
     if side < 1 or batch_size < 1:

@@ -7,7 +7,7 @@ from the first frame. A few frames are in memory at a time, however long the vid
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -55,11 +55,11 @@ class Frame:
     """
 
     time: float
-    pixels: NDArray[np.uint8]
+    pixels: NDArray[np.uint8] = field(repr=False)
 
 
 def probe_video(path: str | Path, *, partial: bool = False, threads: int = 1) -> Video:
-    """Times of a video's frames, its size and its duration.
+    r"""Times of a video's frames, its size and its duration.
 
     Reads the whole file but decodes only its first frame, except where time stamps are missing or
     run backwards: there frames are counted by decoding them. The duration is the one that the file
@@ -77,6 +77,13 @@ def probe_video(path: str | Path, *, partial: bool = False, threads: int = 1) ->
         ConfigError: PyAV is missing.
         FormatError: no such file, no video in it, nothing can be decoded, or the frames end clearly
             before the stated duration: by a second, or by a tenth of a video under 10 s.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "grey.y4m"
+        >>> _ = path.write_bytes(b"YUV4MPEG2 W2 H1 F10:1 Cmono\n" + 3 * b"FRAME\n\x80\x80")
+        >>> probe_video(path).times.tolist(), probe_video(path).duration
+        ([0.0, 0.1, 0.2], 0.3)
     """
     path = Path(path)
     scan = _scan(path, threads)
@@ -149,7 +156,7 @@ def read_frames(
     partial: bool = False,
     threads: int = 1,
 ) -> Iterator[Frame]:
-    """Decode a video; only the frames that are wanted become pixels.
+    r"""Decode a video; only the frames that are wanted become pixels.
 
     In place of a frame that cannot be decoded comes the nearest one that can.
 
@@ -166,6 +173,13 @@ def read_frames(
         ConfigError: numbers that do not ascend, or that the video has not.
         FormatError: nothing can be decoded near a wanted frame: for a second, or for a tenth of a
             video under 10 s.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "grey.y4m"
+        >>> _ = path.write_bytes(b"YUV4MPEG2 W2 H1 F10:1 Cmono\n" + 3 * b"FRAME\n\x80\x80")
+        >>> [frame.time for frame in read_frames(probe_video(path), [0, 2])]
+        [0.0, 0.2]
     """
     wanted = video.times if numbers is None else video.times[_checked(numbers, len(video.times))]
     frames = decoded_frames(video.path, threads)
@@ -190,7 +204,7 @@ def read_frames(
 def frames_at(
     path: str | Path, times: Sequence[float], *, partial: bool = False
 ) -> list[NDArray[np.uint8]]:
-    """The frames nearest to given times.
+    r"""The frames nearest to given times.
 
     Args:
         path: a video.
@@ -203,6 +217,13 @@ def frames_at(
     Raises:
         ConfigError: PyAV is missing.
         FormatError: as `probe_video` and `read_frames`.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "grey.y4m"
+        >>> _ = path.write_bytes(b"YUV4MPEG2 W2 H1 F10:1 Cmono\n" + 3 * b"FRAME\n\x80\x80")
+        >>> frames_at(path, [0.25])[0].tolist()
+        [[[128, 128, 128], [128, 128, 128]]]
     """
     video = probe_video(path, partial=partial)
     numbers = nearest(video.times, np.asarray(times, np.float64))
