@@ -16,8 +16,11 @@ from graphmatch.output import open_output
 
 FONT = 13
 """Height of words in pixels."""
+ROW = FONT + 3
+"""Height of words and their ground in pixels."""
 FORMATS = ("html", "png", "svg")
 """Formats that `save_canvases` writes, by the suffix of the file."""
+_GROUND = "#1b1f23"  # of lines, so that they are seen on anything
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -48,7 +51,7 @@ class Rectangle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """A straight line between two points."""
+    """A straight line between two points, each with a dot, on a dark ground."""
 
     start: tuple[float, float]
     end: tuple[float, float]
@@ -173,6 +176,18 @@ def fit(pixels: NDArray[np.uint8], width: float) -> NDArray[np.uint8]:
     return np.ascontiguousarray(small.permute(1, 2, 0).numpy())
 
 
+def text_width(text: str) -> float:
+    """How wide `Words` are about, in pixels.
+
+    Args:
+        text: the words.
+
+    Returns:
+        The width of their ground.
+    """
+    return 6 + 0.62 * FONT * len(text)
+
+
 def _clean(text: str) -> str:
     return escape("".join(c if c.isprintable() else "\ufffd" for c in text))
 
@@ -186,18 +201,14 @@ def _shape_svg(shape: Picture | Rectangle | Line | Words) -> str:
     nodes = f' data-nodes="{" ".join(map(str, shape.nodes))}"' if shape.nodes else ""
     if isinstance(shape, Words):
         return (
-            f'<g class="words"{nodes}><rect x="{shape.left:.1f}" y="{shape.bottom - FONT - 3:.1f}" '
-            f'width="{_width(shape.text):.1f}" height="{FONT + 3}" fill="{shape.colour}"/>'
+            f'<g class="words"{nodes}><rect x="{shape.left:.1f}" y="{shape.bottom - ROW:.1f}" '
+            f'width="{text_width(shape.text):.1f}" height="{ROW}" fill="{shape.colour}"/>'
             f'<text x="{shape.left + 3:.1f}" y="{shape.bottom - 4:.1f}" fill="#ffffff">'
             f"{_clean(shape.text)}</text></g>"
         )
     note = f"<title>{_clean(shape.note)}</title>" if shape.note else ""
     if isinstance(shape, Line):
-        (x1, y1), (x2, y2) = shape.start, shape.end
-        return (
-            f'<g class="line"{nodes}>{note}<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" '
-            f'y2="{y2:.1f}" stroke="{shape.colour}" stroke-width="{shape.thickness:.1f}"/></g>'
-        )
+        return f'<g class="line"{nodes}>{note}{_line_svg(shape)}</g>'
     ink = "stroke" if not shape.filled else "fill"
     return (
         f'<g class="box"{nodes}>{note}<rect x="{shape.left:.1f}" y="{shape.top:.1f}" '
@@ -207,8 +218,18 @@ def _shape_svg(shape: Picture | Rectangle | Line | Words) -> str:
     )
 
 
-def _width(text: str) -> float:
-    return 6 + 0.62 * FONT * len(text)
+def _line_svg(line: Line) -> str:
+    (x1, y1), (x2, y2) = line.start, line.end
+    ends = f'x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"'
+    strokes = "".join(
+        f'<line {ends} stroke="{colour}" stroke-width="{width:.1f}"/>'
+        for colour, width in ((_GROUND, line.thickness + 2), (line.colour, line.thickness))
+    )
+    dots = "".join(
+        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{line.colour}" stroke="{_GROUND}"/>'
+        for x, y in (line.start, line.end)
+    )
+    return strokes + dots
 
 
 def _jpeg(pixels: NDArray[np.uint8]) -> str:
@@ -267,8 +288,10 @@ def _draw(axes: Any, shape: Picture | Rectangle | Line | Words, top: float, laye
         axes.imshow(shape.pixels, extent=extent, aspect="auto", zorder=layer)
     elif isinstance(shape, Line):
         (x1, y1), (x2, y2) = shape.start, shape.end
-        style = {"color": shape.colour, "lw": shape.thickness * points, "zorder": layer}
-        axes.plot((x1, x2), (y1 + top, y2 + top), scalex=False, scaley=False, **style)
+        for colour, more in ((_GROUND, 2), (shape.colour, 0)):
+            style = {"color": colour, "marker": "o", "mew": 0, "zorder": layer}
+            sizes = {"lw": (shape.thickness + more) * points, "ms": (7 + more) * points}
+            axes.plot((x1, x2), (y1 + top, y2 + top), scalex=False, scaley=False, **style, **sizes)
     elif isinstance(shape, Words):
         box = {"boxstyle": "square,pad=0.15", "fc": shape.colour, "ec": "none"}
         text = _printable(shape.text)

@@ -7,14 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from graphmatch.canvas import Canvas, Picture, Rectangle, Words, fit
+from graphmatch.canvas import Canvas, Line, Picture, Rectangle, Words, fit
 from graphmatch.errors import GraphError
 from graphmatch.graphs.clip import ClipGraph
 
 _FRAME = 220.0  # pixels of the width of a frame
 _GAP = 8.0
 _BAR = 22.0  # pixels of the height of the bar of clips
+_STEP = 30.0  # pixels between the frames and the bar
 _EVEN, _ODD = "#0b6fa4", "#7fb2cf"
+_POINTER = "#ffd21f"
 _INK = "#3a4148"
 
 
@@ -34,7 +36,8 @@ def clip_picture(
         graph: the clips.
 
     Returns:
-        The drawing; the bar is the whole video, a clip's note has its start and end.
+        The drawing; the bar is the whole video, a line leads from each frame to its time, a clip's
+        note has its start and end.
 
     Raises:
         GraphError: no frames, frames of several sizes, or another number of times.
@@ -58,14 +61,14 @@ def clip_picture(
     width = min(_FRAME, float(columns))
     height = rows * width / columns
     total = _GAP + len(frames) * (width + _GAP)
-    shapes: list[Picture | Rectangle | Words] = []
+    shapes: list[Picture | Rectangle | Line | Words] = []
     for number, (frame, time) in enumerate(zip(frames, times, strict=True)):
         left = _GAP + number * (width + _GAP)
         shapes.append(
             Picture(pixels=fit(frame, width), left=left, top=_GAP, width=width, height=height)
         )
         shapes.append(Words(left=left, bottom=_GAP + height, text=f"{time:.1f} s", colour=_INK))
-    top, bar = height + 2 * _GAP, total - 2 * _GAP
+    top, bar = _GAP + height + _STEP, total - 2 * _GAP
     seconds = float(graph.duration)
     scale = bar / seconds if seconds else 0.0
     for number, (start, end) in enumerate(graph.time.tolist()):
@@ -81,5 +84,10 @@ def clip_picture(
                 note=f"clip {number}: {start:.2f} to {end:.2f} s",
             )
         )
+    for number, time in enumerate(times):
+        middle = _GAP + number * (width + _GAP) + width / 2
+        place = _GAP + min(max(time * scale, 0), bar)
+        ends = ((middle, _GAP + height), (place, top + _BAR / 2))
+        shapes.append(Line(start=ends[0], end=ends[1], colour=_POINTER))
     title = f"{name}: {len(graph.time)} clips in {seconds:.1f} s"
     return Canvas(width=round(total), height=round(top + _BAR + _GAP), title=title, shapes=shapes)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from graphmatch.canvas import Canvas, Line, Picture, Rectangle, Words, fit
+from graphmatch.canvas import ROW, Canvas, Line, Picture, Rectangle, Words, fit, text_width
 from graphmatch.errors import GraphError
 from graphmatch.regions.base import Photo, Regions
 from graphmatch.regions.polar import box_centre, pairwise_polar
@@ -138,18 +138,47 @@ def region_picture(
         shapes.append(
             Line(start=first, end=second, colour=_EDGE, thickness=thickness, nodes=ends, note=note)
         )
-    for number, (x1, y1, x2, y2) in reversed(list(enumerate((regions.box * scale).tolist()))):
+    words: list[Words] = []
+    boxes: list[Rectangle] = []
+    for number, (x1, y1, x2, y2) in enumerate((regions.box * scale).tolist()):
         if whole[number]:
             continue
         colour = _COLOURS[int(regions.label[number]) % len(_COLOURS)]
-        note = f"{number}: {_name(regions, number, labels)}"
+        name = _name(regions, number, labels)
         box = {"left": x1, "top": y1, "width": x2 - x1, "height": y2 - y1}
-        shapes.append(Rectangle(**box, colour=colour, nodes=(number,), note=note))
-        text = _name(regions, number, labels)
-        bottom = max(y1, 17.0)
-        shapes.append(Words(left=x1, bottom=bottom, text=text, colour=colour, nodes=(number,)))
+        note = f"{number}: {name}"
+        boxes.append(Rectangle(**box, colour=colour, nodes=(number,), note=note))
+        left, bottom = _free_place((x1, y1, x2, y2), name, words, (width, height))
+        words.append(Words(left=left, bottom=bottom, text=name, colour=colour, nodes=(number,)))
+    shapes += [*reversed(boxes), *reversed(words)]  # the best on top
     title = f"{photo.id}: {len(regions)} regions, {len(found)} strongest polar edges"
     return Canvas(width=round(width), height=round(height), title=title, shapes=shapes)
+
+
+def _free_place(
+    box: tuple[float, float, float, float],
+    text: str,
+    others: Sequence[Words],
+    size: tuple[float, float],
+) -> tuple[float, float]:
+    """Left and bottom of words at a corner of a box that cover no others, or the least of them."""
+    x1, y1, x2, y2 = box
+    width = text_width(text)
+    rows = (y1, y1 + ROW, y2, y2 + ROW)  # above, inside at the top and at the bottom, below
+    places = [
+        (min(max(left, 0), max(size[0] - width, 0)), min(max(bottom, ROW), size[1]))
+        for bottom in rows
+        for left in (x1, x2 - width)
+    ]
+
+    def covered(place: tuple[float, float]) -> float:
+        return sum(
+            max(min(place[0] + width, o.left + text_width(o.text)) - max(place[0], o.left), 0)
+            * max(ROW - abs(place[1] - o.bottom), 0)
+            for o in others
+        )
+
+    return min(places, key=covered)  # the first of equals
 
 
 def _name(regions: Regions, number: int, labels: Sequence[str]) -> str:

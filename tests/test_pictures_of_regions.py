@@ -13,7 +13,17 @@ import pytest
 import torch
 from PIL import Image
 
-from graphmatch.canvas import Canvas, Line, Rectangle, Words, canvas_svg, fit, save_canvases
+from graphmatch.canvas import (
+    ROW,
+    Canvas,
+    Line,
+    Rectangle,
+    Words,
+    canvas_svg,
+    fit,
+    save_canvases,
+    text_width,
+)
 from graphmatch.clip_picture import clip_picture
 from graphmatch.errors import ConfigError, GraphError
 from graphmatch.graphs.clip import ClipGraph
@@ -105,6 +115,20 @@ def test_region_svg_has_the_photograph_boxes_names_and_edges(photo, regions):
     assert lines == ["0 2", "0 1"]  # equal centres: the smaller number first
     notes = [node.text for node in tree.iter(f"{SVG}title")]
     assert "ball 0.90 - box 0.80: rho" in " ".join(notes)
+
+
+def test_names_of_boxes_at_one_place_do_not_cover_each_other(photo):
+    three = Regions(
+        size=(160, 120), box=torch.tensor([[40.0, 30, 150, 110]] * 3), label=torch.arange(3),
+        score=torch.ones(3),
+    )  # fmt: skip
+    canvas = region_picture(photo, three, labels=("a", "b", "c"))
+    words = [shape for shape in canvas.shapes if isinstance(shape, Words)]
+    for one in words:
+        assert ROW <= one.bottom <= 120
+        for other in words:
+            apart = abs(one.left - other.left) >= text_width(one.text)
+            assert one is other or apart or abs(one.bottom - other.bottom) >= ROW
 
 
 def test_regions_of_another_photograph_are_refused(photo, regions):
