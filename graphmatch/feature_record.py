@@ -180,5 +180,11 @@ def check_record(kind: Kind, record: FeatureRecord) -> FeatureRecord:
         if not np.isfinite(array).all():
             raise FormatError(f"{record.id!r}: column {name!r}: expected finite numbers")
         kept = np.float32 if array.dtype.kind != "f" else array.dtype
-        checked[name] = np.ascontiguousarray(array, column.dtype or kept).reshape(array.shape)
+        with np.errstate(over="ignore", invalid="ignore"):  # found by the check below
+            cast = np.ascontiguousarray(array, column.dtype or kept).reshape(array.shape)
+        if not np.isfinite(cast).all() or (cast.dtype.kind == "i" and (cast != array).any()):
+            raise FormatError(
+                f"{record.id!r}: column {name!r}: expected numbers that {cast.dtype} can hold"
+            )
+        checked[name] = cast
     return FeatureRecord(id=record.id, columns=checked)

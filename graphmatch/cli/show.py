@@ -1,4 +1,4 @@
-"""`graphmatch show`: one caption's graphs as text or as a picture."""
+"""`graphmatch show`: graphs of captions, images and videos as text or as pictures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 def show(
     captions: Annotated[
         list[str],
-        typer.Argument(help="Captions, or ids with --store; - reads one from standard input."),
+        typer.Argument(
+            help="Captions, or with --store ids of captions, images or videos; - reads one from "
+            "standard input."
+        ),
     ],
     store: Annotated[Path | None, typer.Option(help="Store that holds the ids.")] = None,
     graph: Graph = "both",
@@ -27,11 +30,18 @@ def show(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Draw to this file: svg, html or png.")
     ] = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option(help="Images or videos that the store was made from, to draw on; repeatable."),
+    ] = None,
+    top: Annotated[int, typer.Option(min=0, help="Regions drawn on a photograph, the best.")] = 12,
+    edges: Annotated[int, typer.Option(min=0, help="Strongest polar edges on a photograph.")] = 10,
     force: Force = False,
 ) -> None:
-    """Show captions' graphs as trees in the terminal, or draw them to a file.
+    """Show graphs in the terminal, or draw them to a file.
 
-    An SVG holds one graph: choose it with --graph.
+    Captions become trees; ids of a store of regions or clips become lists, or drawings on the
+    photographs and frames that --source has. An SVG holds one graph: choose it with --graph.
     """
     from typing import get_args
 
@@ -39,11 +49,15 @@ def show(
     from graphmatch.output import check_output
     from graphmatch.parse_job import GraphChoice
     from graphmatch.plot import save_pictures
+    from graphmatch.store_folder import stored_format
     from graphmatch.tree_text import graph_tree
 
     check_choice("graph", graph, get_args(GraphChoice))
     if out is not None:
         check_output(out, force=force)
+    if store is not None and stored_format(store) == "graphmatch-features":
+        _show_features(store, captions, out, source=source or [], top=top, edges=edges, force=force)
+        return
     captions = [sys.stdin.read().strip() if text == "-" else text for text in captions]
     if store is None:
         rows = _parse(captions, parser=parser, model=model, mode=mode)
@@ -67,6 +81,31 @@ def show(
         return
     trees = [graph_tree(one, parse.words) for parse, graphs in pictured for one in graphs]
     typer.echo("\n\n".join(trees))
+
+
+def _show_features(
+    path: Path,
+    ids: list[str],
+    out: Path | None,
+    *,
+    source: list[str],
+    top: int,
+    edges: int,
+    force: bool,
+) -> None:
+    from graphmatch.feature_pictures import feature_canvases, feature_text, look_up
+    from graphmatch.feature_store import FeatureStore
+
+    store = FeatureStore(path)
+    if out is None:
+        for key in ids:
+            typer.echo("\n".join(feature_text(look_up(store, key), store.labels)))
+        return
+    from graphmatch.canvas import save_canvases
+
+    canvases = feature_canvases(store, ids, sources=source, top=top, edges=edges)
+    save_canvases(out, canvases, force=force)
+    typer.echo(f"{out}: {len(canvases)} {'item' if len(canvases) == 1 else 'items'} drawn")
 
 
 def _parse(texts: list[str], *, parser: str, model: str | None, mode: str) -> list[CaptionRow]:
