@@ -98,7 +98,8 @@ def suppress(box: np.ndarray, score: np.ndarray) -> list[tuple[float, int]]:
             )
             common = (high - low).clip(0).prod(1)
             area = (other[:, 2:] - other[:, :2]).prod(1) + (box[best, 2:] - box[best, :2]).prod()
-            left = [k for k, iou in zip(left, common / (area - common), strict=True) if iou <= 0.6]
+            iou = common / (area - common + 1e-9)
+            left = [k for k, overlap in zip(left, iou, strict=True) if overlap <= 0.6]
     return kept
 
 
