@@ -67,7 +67,7 @@ class OwlDetector(TransformersDetector):
         if self._square and not all(getattr(processor, step) for step in steps):
             raise ConfigError(f"expected an image processor with {', '.join(steps)}")
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def _embed(self, tokenizer: Any) -> Tensor:
         limit = self.model.config.text_config.max_position_embeddings
         for phrase, ids in zip(self.labels, tokenizer([*self.labels])["input_ids"], strict=True):

@@ -69,7 +69,7 @@ class TransformersDetector:
         device: torch.device = next(self.model.parameters()).device
         return device
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def detect(self, photos: Sequence[Photo]) -> list[Regions]:
         """Regions of each photograph with features [R, F], best first, on the CPU.
 
