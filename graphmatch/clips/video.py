@@ -87,10 +87,9 @@ def probe_video(path: str | Path, *, partial: bool = False, threads: int = 1) ->
     """
     path = Path(path)
     scan = _scan(path, threads)
-    first = scan.first
-    if first is None:
-        raise FormatError(f"{path}: expected a video (got no frame that can be decoded)")
     spans = scan.spans or [(one.time, one.length) for one in decoded_frames(path, threads)]
+    if scan.first is None or not spans:
+        raise FormatError(f"{path}: expected a video (got no frame that can be decoded)")
     times = np.array([time for time, _ in spans])  # [n]
     start = float(times[0])
     times -= start
@@ -105,7 +104,7 @@ def probe_video(path: str | Path, *, partial: bool = False, threads: int = 1) ->
             )
         if missing <= _hole(stated) and scan.alone and stated >= times[-1]:
             duration = stated
-    return Video(path=path, size=first.size, times=times, duration=duration, start=start)
+    return Video(path=path, size=scan.first.size, times=times, duration=duration, start=start)
 
 
 @dataclass(slots=True)
