@@ -31,7 +31,7 @@ def test_clips_lie_side_by_side(frames, clips):
     assert (positions[0, 0], positions[-1, 1]) == (1 / frames, 1)
 
 
-def test_boundaries_of_the_specification():
+def test_boundaries_of_732_frames():
     bounds = clip_boundaries(732).tolist()
     assert bounds[:5] == [1, 23, 46, 69, 92]
     assert bounds[-3:] == [686, 709, 732]
