@@ -146,7 +146,7 @@ class OnnxDetector:
                 f"expected top of 1 or more and threads of 0 or more (got {top}, {threads})"
             )
         path = Path(path)
-        self._session, content = _load(path, threads, provider)
+        self._session, content, version = _load(path, threads, provider)
         self._input = input
         self._path = path
         self._name, self._fixed = _check_input(self._session, input, path)
@@ -156,7 +156,7 @@ class OnnxDetector:
         self.name = f"onnx {path.stem}"
         code = getattr(decode, "__qualname__", repr(decode))
         options = (input, decode.__module__, code, self.labels, least_score, overlap, top, provider)
-        self.version = f"onnxruntime {_version()}, {fingerprint(content, *options)}"
+        self.version = f"onnxruntime {version}, {fingerprint(content, *options)}"
 
     def detect(self, photos: Sequence[Photo]) -> list[Regions]:
         """Regions of each photograph, best first; equal scores in the order of the decoded boxes.
@@ -222,8 +222,8 @@ class OnnxDetector:
         )
 
 
-def _load(path: Path, threads: int, provider: str) -> tuple[Any, bytes]:
-    """A session and the bytes of its file."""
+def _load(path: Path, threads: int, provider: str) -> tuple[Any, bytes, str]:
+    """A session, the bytes of its file, and onnxruntime's version."""
     try:
         import onnxruntime
     except ImportError as error:
@@ -240,13 +240,7 @@ def _load(path: Path, threads: int, provider: str) -> tuple[Any, bytes]:
         session = onnxruntime.InferenceSession(path, options, providers=[provider])
     except Exception as error:  # onnxruntime's exceptions have no common class
         raise FormatError(f"{path}: expected an ONNX model ({error})") from error
-    return session, path.read_bytes()
-
-
-def _version() -> str:
-    from importlib.metadata import version
-
-    return version("onnxruntime")
+    return session, path.read_bytes(), onnxruntime.__version__
 
 
 def _check_input(session: Any, expected: OnnxInput, path: Path) -> tuple[str, int | None]:

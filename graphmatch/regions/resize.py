@@ -27,7 +27,8 @@ def stretch(pixels: NDArray[np.uint8], width: int, height: int) -> Tensor:
         height: of the output in pixels.
 
     Returns:
-        [3, height, width] uint8. Allocates a few times the output, whatever the input's size.
+        [3, height, width] uint8. Allocates a few times the output, and twice the rows of the input
+        that are sampled, 2 height at most.
 
     Raises:
         ConfigError: an output size below 1.
