@@ -27,7 +27,7 @@ from graphmatch.clips.video_sources import VideoSource
 from graphmatch.regions.efficientnet import load_efficientnet_lite0, packaged_weights
 from graphmatch.regions.resize import stretch
 
-BATCH = 16
+BATCH = 1  # what is fastest on a CPU, and the default there
 SAMPLINGS = {
     "1 frame a second": Sampling(fps=1.0),
     "5 frames a second": Sampling(fps=5.0),

@@ -24,7 +24,7 @@ def extract_clips(
     backbone: Backbone,
     sampling: Sampling,
     side: int | None = None,
-    batch_size: int = 16,
+    batch_size: int | None = None,
     partial: bool = False,
     dtype: str = "float32",
     force: bool = False,
@@ -42,7 +42,7 @@ def extract_clips(
         backbone: the image network.
         sampling: which frames, and what clips.
         side: width and height in pixels to which frames are stretched; the backbone's own if None.
-        batch_size: frames that the backbone sees at once.
+        batch_size: frames that the backbone sees at once, see `describe_video`.
         partial: take what is there of damaged and truncated files, instead of failing them.
         dtype: of the stored features, `float32` or `float16`.
         force: throw away a store of another job.

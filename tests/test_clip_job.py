@@ -92,7 +92,7 @@ def test_backbone_that_fails_on_one_video_does_not_stop_the_run(folder, tmp_path
                 raise RuntimeError("too many images")
             return super().maps(images)
 
-    report = run(folder, tmp_path / "store", backbone=Fails())
+    report = run(folder, tmp_path / "store", backbone=Fails(), batch_size=16)
     assert dict(report.failures)["b"] == "RuntimeError: too many images"
     assert report.rows == 4
 

@@ -41,7 +41,10 @@ def clips(
         int | None,
         typer.Option(min=1, help="Stretch frames to this side in pixels, not the backbone's own."),
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Frames at once.")] = 16,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(min=1, help="Frames at once; if not given, 1 on a CPU, where it is fastest."),
+    ] = None,
     partial: Annotated[
         bool, typer.Option(help="Take what is there of damaged and truncated videos.")
     ] = False,

@@ -18,7 +18,7 @@ from graphmatch.prefetch import prefetch
 from graphmatch.regions.backbone import Backbone
 from graphmatch.regions.resize import stretch
 
-_AHEAD = 2  # batches of frames that wait for the backbone
+_AHEAD = 4  # batches of frames that wait for the backbone
 
 
 def describe_video(
@@ -28,7 +28,7 @@ def describe_video(
     sampling: Sampling,
     id: str | None = None,
     side: int | None = None,
-    batch_size: int = 16,
+    batch_size: int | None = None,
     partial: bool = False,
 ) -> FeatureRecord:
     r"""Sample a video and compute a feature of each clip.
@@ -44,7 +44,8 @@ def describe_video(
         sampling: which frames, and what clips.
         id: of the video; the file's name without its suffix if None.
         side: width and height in pixels to which frames are stretched; the backbone's own if None.
-        batch_size: frames that the backbone sees at once.
+        batch_size: frames that the backbone sees at once; None is one on a CPU, where larger
+            activations no longer fit its cache, and 16 elsewhere.
         partial: take what is there of a damaged or truncated file, instead of an error.
 
     Returns:
@@ -66,6 +67,8 @@ def describe_video(
         ClipGraph(2 clips in 0.3 s; 1280 features)
     """
     side = backbone.side if side is None else side
+    if batch_size is None:
+        batch_size = 1 if backbone.device.type == "cpu" else 16
     if side < 1 or batch_size < 1:
         raise ConfigError(f"expected side and batch_size from 1 (got {side} and {batch_size})")
     video = probe_video(path, partial=partial)
