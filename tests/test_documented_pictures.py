@@ -1,6 +1,8 @@
-"""The pictures of the documents are what the code draws today."""
+"""The pictures of the documents are what the code draws today, and links lead somewhere."""
 
 from __future__ import annotations
+
+import re
 
 import numpy as np
 from PIL import Image
@@ -45,3 +47,15 @@ def test_photograph(data, tmp_path):
     found = {shape.text.split()[0] for shape in canvas.shapes if isinstance(shape, Words)}
     assert found == {"person", "tie"}
     check_picture(canvas, "photograph.png", tmp_path)
+
+
+def test_links_and_pictures_are_there():
+    documents = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
+    linked = set()
+    for document in documents:
+        for target in re.findall(r"\]\(([^)#\s]+)", document.read_text(encoding="utf-8")):
+            if not target.startswith("http"):
+                path = (document.parent / target).resolve()
+                assert path.exists(), f"{document.name}: {target}"
+                linked.add(path)
+    assert {*IMAGES.resolve().iterdir()} <= linked
