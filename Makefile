@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DATA ?= datasets/samples
+SCENES := datasets/samples/scenes
 DETECTOR ?= ../shared/data/detector_picodet/picodet_s_416_coco.onnx
 
 .PHONY: venv demo test check lint bench docs clean
@@ -17,7 +18,13 @@ demo: venv
 	$(BIN)/graphmatch parse datasets/samples/captions.txt --out demo/graphs
 	$(BIN)/graphmatch info demo/graphs
 	$(BIN)/graphmatch show 1 2 3 4 5 6 --store demo/graphs --out demo/graphs.html --force
-	@echo "Open demo/graphs.html in a browser; the graphs are in demo/graphs."
+	$(BIN)/graphmatch regions $(SCENES) --detector $(SCENES)/boxes.json --out demo/regions
+	$(BIN)/graphmatch show park park_later --store demo/regions --source $(SCENES) \
+		--out demo/regions.html --force
+	$(BIN)/graphmatch clips datasets/samples/park.mp4 --seconds 1 --out demo/clips
+	$(BIN)/graphmatch show park --store demo/clips --source datasets/samples/park.mp4 \
+		--out demo/clips.html --force
+	@echo "Open graphs.html, regions.html and clips.html in demo/ with a browser."
 
 test: venv
 	$(BIN)/python -m pytest
