@@ -21,7 +21,7 @@ demo: venv
 	$(BIN)/graphmatch regions $(SCENES) --detector $(SCENES)/boxes.json --out demo/regions
 	$(BIN)/graphmatch show park park_later --store demo/regions --source $(SCENES) \
 		--out demo/regions.html --force
-	$(BIN)/graphmatch clips datasets/samples/park.mp4 --seconds 1 --out demo/clips
+	$(BIN)/graphmatch clips datasets/samples/park.mp4 --seconds 1 --fps 2 --out demo/clips
 	$(BIN)/graphmatch show park --store demo/clips --source datasets/samples/park.mp4 \
 		--out demo/clips.html --force
 	@echo "Open graphs.html, regions.html and clips.html in demo/ with a browser."
