@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from graphmatch.errors import CheckpointError, ConfigError, FormatError
+from graphmatch.datasets.text_files import read_json
+from graphmatch.errors import ConfigError, FormatError
 from graphmatch.regions.base import fingerprint
+from graphmatch.regions.transformers_folder import (
+    folder_fingerprint,
+    import_transformers,
+    load_pretrained,
+    read_config,
+)
 
 _UNUSED = ("pooler", "mask_token")  # parameters that no feature map depends on
 
@@ -162,30 +167,10 @@ def load_transformers_backbone(
         FormatError: a damaged file.
         CheckpointError: weights are missing.
     """
-    try:
-        import transformers
-    except ImportError as error:
-        raise ConfigError(
-            "vision models need transformers: pip install 'graphmatch[detect]'"
-        ) from error
     folder = Path(folder)
-    weights = sorted(folder.glob("*.safetensors"))
-    if not (folder / "config.json").is_file() or not weights:
-        raise ConfigError(f"{folder}: expected a folder with config.json and *.safetensors")
-    try:
-        model, report = transformers.AutoModel.from_pretrained(
-            str(folder),
-            local_files_only=True,
-            use_safetensors=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-        )
-    except Exception as error:  # a foreign loader fails in many types
-        why = str(error).strip().split("\n")[0]
-        raise FormatError(f"{folder}: transformers cannot load the model ({why})") from error
-    missing = [key for key in report["missing_keys"] if not any(part in key for part in _UNUSED)]
-    if missing:
-        raise CheckpointError(f"{folder}: expected weights {sorted(missing)[:5]} (got none)")
+    read_config(folder)
+    transformers = import_transformers()
+    model = load_pretrained(folder, transformers.AutoModel, dtype="auto", unused=_UNUSED)
     model = getattr(model, "vision_model", model)  # of CLIP and its like
     given = _preprocessing(folder)
     side = side or given.get("side") or _first_side(getattr(model.config, "image_size", None))
@@ -195,19 +180,15 @@ def load_transformers_backbone(
             f"{folder}: expected preprocessor_config.json with image_mean, image_std and size, "
             "or side, mean and std"
         )
-    digests = []
-    for path in [folder / "config.json", *weights]:
-        with path.open("rb") as stream:
-            digests.append(hashlib.file_digest(stream, "blake2b").digest())
-    options = side, tuple(layers), tuple(mean), tuple(std)
+    settings = fingerprint(folder_fingerprint(folder), side, tuple(layers), tuple(mean), tuple(std))
     return TransformersBackbone(
-        model.requires_grad_(False).to(memory_format=torch.channels_last),
+        model.to(memory_format=torch.channels_last),
         side=side,
         mean=mean,
         std=std,
         layers=layers,
         name=f"transformers {model.config.model_type}",
-        version=f"transformers {transformers.__version__}, {fingerprint(*digests, options)}",
+        version=f"transformers {transformers.__version__}, {settings}",
     )
 
 
@@ -215,8 +196,8 @@ def _preprocessing(folder: Path) -> dict[str, Any]:
     """`side`, and `mean` and `std` on the scale of 0 to 255, as far as the folder tells them."""
     paths = [folder / name for name in ("processor_config.json", "preprocessor_config.json")]
     for path in filter(Path.is_file, paths):
+        options = read_json(path, "an image processor's options")
         try:
-            options = json.loads(path.read_text(encoding="utf-8"))
             return _read_preprocessing(options.get("image_processor", options))
         except (ValueError, TypeError, AttributeError, ZeroDivisionError) as error:
             raise FormatError(f"{path}: expected an image processor's options ({error})") from error

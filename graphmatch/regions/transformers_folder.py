@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,12 +65,16 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def load_pretrained(folder: Path, loader: Any) -> Any:
-    """A model in float32, for use without training; nothing is downloaded and no code run.
+def load_pretrained(
+    folder: Path, loader: Any, *, dtype: str = "float32", unused: Sequence[str] = ()
+) -> Any:
+    """A model for use without training; nothing is downloaded and no code run.
 
     Args:
         folder: a folder that `read_config` accepts.
         loader: class of `transformers` with `from_pretrained`.
+        dtype: of the weights, as torch calls it; `auto` leaves them as they are.
+        unused: parts of the names of weights that may be missing.
 
     Returns:
         The model, on the CPU.
@@ -79,15 +84,13 @@ def load_pretrained(folder: Path, loader: Any) -> Any:
         FormatError: a damaged file, or weights of other shapes.
         CheckpointError: weights are missing.
     """
-    import torch
-
     try:
         model, report = loader.from_pretrained(
             str(folder),
             local_files_only=True,
             use_safetensors=True,
             trust_remote_code=False,
-            dtype=torch.float32,
+            dtype=dtype,
             output_loading_info=True,
         )
     except ImportError as error:
@@ -96,9 +99,10 @@ def load_pretrained(folder: Path, loader: Any) -> Any:
         raise FormatError(
             f"{folder}: transformers cannot load the model ({_first_line(error)})"
         ) from error
-    if report["missing_keys"]:
-        missing = sorted(report["missing_keys"])[:5]
-        raise CheckpointError(f"{folder}: expected the weights {', '.join(missing)} (got none)")
+    missing = [key for key in report["missing_keys"] if not any(part in key for part in unused)]
+    if missing:
+        names = ", ".join(sorted(missing)[:5])
+        raise CheckpointError(f"{folder}: expected the weights {names} (got none)")
     return model.eval().requires_grad_(False)
 
 

@@ -233,29 +233,50 @@ def test_a_folder_without_safetensors(folder, tmp_path):
         load_transformers_backbone(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
-def test_damaged_files(folder, tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("model.safetensors", "transformers cannot load"), ("config.json", "expected JSON")],
+)
+def test_damaged_files(folder, tmp_path, name, message):
     copy(folder("vit"), tmp_path)
     content = (tmp_path / name).read_bytes()
     (tmp_path / name).write_bytes(content[: len(content) // 2])
-    with pytest.raises(FormatError, match="transformers cannot load"):
+    with pytest.raises(FormatError, match=message):
         load_transformers_backbone(tmp_path)
+
+
+OPTIONS = "image processor's options"
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("content", "message"),
     [
-        "{",
-        "[]",
-        '{"image_mean": 3, "image_std": 3}',
-        '{"rescale_factor": 0, "image_mean": [0, 0, 0], "image_std": [1, 1, 1]}',
+        ("{", r"preprocessor_config\.json: expected JSON"),
+        ("[]", OPTIONS),
+        ('{"image_mean": 3, "image_std": 3}', OPTIONS),
+        ('{"rescale_factor": 0, "image_mean": [0, 0, 0], "image_std": [1, 1, 1]}', OPTIONS),
     ],
 )
-def test_damaged_preprocessor(folder, tmp_path, content):
+def test_damaged_preprocessor(folder, tmp_path, content, message):
     copy(folder("vit"), tmp_path)
     (tmp_path / "preprocessor_config.json").write_text(content)
-    with pytest.raises(FormatError, match="image processor's options"):
+    with pytest.raises(FormatError, match=message):
         load_transformers_backbone(tmp_path)
+
+
+def test_a_configuration_that_only_names_a_backbone(folder, tmp_path):
+    copy(folder("resnet"), tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["backbone"] = "microsoft/resnet-50"
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ConfigError, match="which would need timm or a download"):
+        load_transformers_backbone(tmp_path, side=64, mean=MEAN, std=STD)
+
+
+def test_weights_keep_their_type(tmp_path):
+    make("resnet").to(torch.bfloat16).save_pretrained(tmp_path)
+    backbone = load_transformers_backbone(tmp_path, side=64, mean=MEAN, std=STD)
+    assert {weight.dtype for weight in backbone.parameters()} == {torch.bfloat16}
 
 
 def test_missing_weights(folder, tmp_path):
