@@ -8,27 +8,25 @@
 | a video file | itself | its name, no suffix |
 
 The suffix stays in the id where two videos of a folder, pattern or list differ in nothing else.
+Hidden files are passed over.
 """
 
 from __future__ import annotations
 
 import glob
-import os
-import sys
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from graphmatch.errors import FormatError
-from graphmatch.regions.photo_source import clean_id
+from graphmatch.file_sources import FileKind, FoundFile, FreeIds, match_pattern
 
 _SUFFIXES = """
 .mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .m2v .ts .m2ts .mts .vob .flv .f4v .wmv .asf .3gp .3g2
 .ogv .ogg .mxf .dv .rm .rmvb .wtv .nut .ivf .y4m .h264 .264 .h265 .hevc .mjpeg .mjpg .gif .apng
 """
-VIDEO_SUFFIXES = frozenset(_SUFFIXES.split())
-"""Suffixes of the files of a folder or pattern that are taken for videos."""
+VIDEO = FileKind("video", frozenset(_SUFFIXES.split()))
+"""How the files of videos end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,10 +52,12 @@ def find_videos(paths: str | Path | Iterable[str | Path]) -> list[VideoSource]:
             in a list start from its folder, those on standard input from the present one.
 
     Returns:
-        The sources. One whose id an earlier video has gets a number after it, and an error.
+        The sources. One whose id an earlier video has gets a number after it, and an error. A
+        folder that cannot be read, or a line of a list that is none, is a source with an error.
 
     Raises:
-        FormatError: a path that does not exist, a folder, pattern or list without a video.
+        FormatError: a path that does not exist or cannot be read, a folder, pattern or list without
+            a video.
 
     Example:
         >>> import tempfile
@@ -67,76 +67,33 @@ def find_videos(paths: str | Path | Iterable[str | Path]) -> list[VideoSource]:
         >>> [video.id for video in find_videos(folder)]
         ['a', 'b.gif', 'b.mkv']
     """
-    if isinstance(paths, str | Path):
-        paths = [paths]
+    ids = FreeIds()
     sources: list[VideoSource] = []
-    taken: set[str] = set()
-    for base, entries in map(_files, map(str, paths)):
-        ids = iter(_ids([name for given, name in entries if not given]))
-        for given, name in entries:
-            id = clean_id(given) if given else next(ids)
-            number, free = 1, id
-            while free in taken:
-                number += 1
-                free = f"{id}#{number}"
-            taken.add(free)
-            error = None if free == id else f"the id {id!r} belongs to an earlier video"
-            sources.append(VideoSource(id=free, path=base / name, error=error))
+    for path in [paths] if isinstance(paths, str | Path) else paths:
+        try:
+            found = _files(str(path))
+        except OSError as error:
+            raise FormatError(f"{path}: cannot be read ({error})") from error
+        for file in found:
+            id = ids.take(file.id)
+            taken = None if id == file.id else f"an earlier video has the id {file.id!r}"
+            sources.append(VideoSource(id=id, path=Path(file.path), error=taken or file.error))
     return sources
 
 
-_Entry = tuple[str, str]
-"""Id, empty where there is none of its own, and name of a file."""
-
-
-def _files(path: str) -> tuple[Path, list[_Entry]]:
-    """A folder and the files in it that one of the given paths stands for."""
+def _files(path: str) -> list[FoundFile]:
+    """What one of the given paths stands for."""
     file = Path(path)
-    if path == "-":
-        base, entries = Path(), _lines(sys.stdin.buffer.read(), "standard input")
-    elif file.is_dir():
-        base, entries = file, [("", name) for name in sorted(_below(file))]
-    elif file.suffix.lower() == ".txt" and file.is_file():
-        base, entries = file.parent, _lines(file.read_bytes(), path)
-    elif file.exists():
-        base, entries = file.parent, [("", file.name)]
-    elif glob.has_magic(path):
-        base = next(folder for folder in file.parents if not glob.has_magic(str(folder)))
-        found = sorted(glob.glob(path, recursive=True))  # noqa: PTH207
-        inside = (PurePath(name).relative_to(base).as_posix() for name in found)
-        entries = [("", name) for name in inside if _is_video(name)]
-    else:
+    if path == "-" or (file.suffix.lower() == ".txt" and file.is_file()):
+        return VIDEO.in_list(path)
+    if file.is_dir():
+        return VIDEO.in_folder(file)
+    if file.exists():
+        return VIDEO.named(file.parent, [file.name])
+    if not glob.has_magic(path):
         raise FormatError(f"{path}: expected a video, a folder, a pattern or a list (got none)")
-    if not entries:
-        raise FormatError(f"{path}: expected videos (found none)")
-    return base, entries
-
-
-def _below(folder: Path) -> Iterator[str]:
-    for root, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        inside = PurePath(root).relative_to(folder)
-        yield from ((inside / name).as_posix() for name in files if _is_video(name))
-
-
-def _lines(content: bytes, name: str) -> list[_Entry]:
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise FormatError(f"{name}: expected a path a line in UTF-8 ({error})") from error
-    lines = (line.strip() for line in text.split("\n"))
-    parts = (line.partition("\t") for line in lines if line)
-    return [(id.strip(), path.strip()) if tab else ("", id) for id, tab, path in parts]
-
-
-def _ids(names: Sequence[str]) -> list[str]:
-    """Names without their suffixes, where that leaves them different."""
-    stems = [name[: -len(PurePath(name).suffix)] if _is_video(name) else name for name in names]
-    times = Counter(stems)
-    ids = (stem if times[stem] == 1 else name for stem, name in zip(stems, names, strict=True))
-    return [clean_id(id) for id in ids]
-
-
-def _is_video(name: str) -> bool:
-    file = PurePath(name)
-    return file.suffix.lower() in VIDEO_SUFFIXES and not file.name.startswith(".")
+    folder, found = match_pattern(path)
+    names = [name for name in found if VIDEO.includes(name)]
+    if not names:
+        raise FormatError(f"{path}: expected videos that match (found none)")
+    return VIDEO.named(folder, names)

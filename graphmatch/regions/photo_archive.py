@@ -10,14 +10,8 @@ from pathlib import Path
 from typing import IO, cast
 
 from graphmatch.errors import FormatError
-from graphmatch.regions.photo_source import (
-    MAX_FILE_BYTES,
-    PhotoSource,
-    clean_id,
-    failed_source,
-    is_image,
-    stem,
-)
+from graphmatch.file_sources import clean_id
+from graphmatch.regions.photo_source import IMAGE, MAX_FILE_BYTES, PhotoSource, failed_source
 
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 
@@ -48,8 +42,8 @@ def read_archive(path: str | Path) -> Iterator[PhotoSource]:
                     raise FormatError("a member of negative size")
                 reached = tar.offset
                 name = member.name.removeprefix("./")
-                if is_image(name) and not member.isdir():
-                    id = name if stem(name) in taken else stem(name)
+                if IMAGE.includes(name) and not member.isdir():
+                    id = name if IMAGE.stem(name) in taken else IMAGE.stem(name)
                     taken.add(id)
                     yield _member(tape, member, clean_id(id))
                 place = f"after {clean_id(name)!r}"

@@ -6,16 +6,20 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from graphmatch.errors import FormatError
+from graphmatch.file_sources import FileKind
 
-IMAGE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff"}
-    | {".ppm", ".pgm", ".pbm", ".pnm"}
-    | {".avif", ".heic", ".heif", ".jp2"}  # cannot be decoded: they fail, rather than get lost
+IMAGE = FileKind(
+    "image",
+    frozenset(
+        {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff"}
+        | {".ppm", ".pgm", ".pbm", ".pnm"}
+        | {".avif", ".heic", ".heif", ".jp2"}  # cannot be decoded: they fail, rather than get lost
+    ),
 )
-"""Suffixes of image files, in small letters."""
+"""How the files of images end."""
 MAX_FILE_BYTES = 2**28
 """Bytes of the largest file that is read as an image, 268 million."""
 
@@ -64,51 +68,6 @@ def failed_source(id: str, error: str) -> PhotoSource:
         graphmatch.errors.FormatError: no such file
     """
     return PhotoSource(id=id, load=partial(_fail, error), error=error)
-
-
-def is_image(name: str) -> bool:
-    """Whether a file is taken for an image: by its suffix, unless it is hidden.
-
-    Args:
-        name: name or path of the file.
-
-    Returns:
-        The answer.
-
-    Example:
-        >>> is_image("a/b.JPG"), is_image("a/._b.jpg"), is_image("b.txt")
-        (True, False, False)
-    """
-    file = PurePosixPath(name)
-    return file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".")
-
-
-def stem(name: str) -> str:
-    """A path without the suffix of an image.
-
-    Args:
-        name: name or path of a file.
-
-    Returns:
-        The path; as it is if its suffix is none of an image.
-
-    Example:
-        >>> stem("train/7.jpg"), stem("version.2")
-        ('train/7', 'version.2')
-    """
-    return name[: -len(PurePosixPath(name).suffix)] if is_image(name) else name
-
-
-def clean_id(text: str) -> str:
-    """Text that can be written as UTF-8.
-
-    Args:
-        text: what an id is made of; it may hold half characters, for bytes that are no UTF-8.
-
-    Returns:
-        The text with `?` for each of them.
-    """
-    return text.encode(errors="replace").decode()
 
 
 def _fail(error: str) -> bytes:

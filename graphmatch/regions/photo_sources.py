@@ -19,26 +19,14 @@ it gets a number after its id.
 from __future__ import annotations
 
 import glob
-import gzip
-import json
-import os
-import sys
-import zlib
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePath
-from typing import IO
 
+from graphmatch.datasets.text_files import read_json
 from graphmatch.errors import FormatError
+from graphmatch.file_sources import FoundFile, FreeIds, clean_id, match_pattern
 from graphmatch.regions.photo_archive import ARCHIVE_SUFFIXES, read_archive
-from graphmatch.regions.photo_source import (
-    PhotoSource,
-    clean_id,
-    failed_source,
-    file_source,
-    is_image,
-    stem,
-)
+from graphmatch.regions.photo_source import IMAGE, PhotoSource, failed_source, file_source
 
 __all__ = ["PhotoSource", "PhotoSources", "read_sources"]
 
@@ -82,9 +70,7 @@ def read_sources(
     return PhotoSources(parts)
 
 
-_Entry = tuple[str, str, str | None]
-"""Id, path, error of an image."""
-_Part = list[_Entry] | Path
+_Part = list[FoundFile] | Path
 """Images in files of their own, or an archive."""
 
 
@@ -105,14 +91,9 @@ class PhotoSources:
         return sum(counts) if len(counts) == len(self._parts) else None
 
     def __iter__(self) -> Iterator[PhotoSource]:
-        taken: set[str] = set()
-        times: Counter[str] = Counter()
+        ids = FreeIds()
         for source in self._all():
-            id = source.id
-            while id in taken:
-                times[source.id] += 1
-                id = f"{source.id}#{times[source.id] + 1}"
-            taken.add(id)
+            id = ids.take(source.id)
             if id != source.id:
                 source = failed_source(id, f"an earlier image has the id {source.id!r}")
             yield source
@@ -130,10 +111,10 @@ def _parts(path: str, images: Path | None) -> list[_Part]:
     """What one of the given paths stands for."""
     name = path.lower()
     if path == "-":
-        return [_read_list(sys.stdin.buffer, "standard input", images or Path())]
+        return [IMAGE.in_list(path, images)]
     file = Path(path)
     if file.is_dir():
-        return [_read_folder(file)]
+        return [IMAGE.in_folder(file)]
     if not file.exists():
         if not glob.has_magic(path):
             raise FormatError(f"{path}: no such file or folder")
@@ -143,113 +124,41 @@ def _parts(path: str, images: Path | None) -> list[_Part]:
     if name.endswith((".json", ".json.gz")):
         return [_read_coco(file, images or file.parent)]
     if name.endswith(".txt"):
-        with file.open("rb") as stream:
-            return [_read_list(stream, path, images or file.parent)]
-    if is_image(file.name):
-        return [_entries(file.parent, [file.name])]
+        return [IMAGE.in_list(path, images)]
+    if IMAGE.includes(file.name):
+        return [IMAGE.named(file.parent, [file.name])]
     raise FormatError(
         f"{path}: expected a folder, a pattern, an image, a list of paths (.txt), an archive "
         f"({', '.join(ARCHIVE_SUFFIXES)}) or COCO's JSON (.json, .json.gz)"
     )
 
 
-def _read_folder(folder: Path) -> list[_Entry]:
-    names: list[str] = []
-    unread: list[OSError] = []
-    seen = set()  # a folder that links lead to twice, or in a circle, is read once
-    for root, folders, files in os.walk(folder, onerror=unread.append, followlinks=True):
-        status = Path(root).stat()
-        if (status.st_dev, status.st_ino) in seen:
-            folders.clear()
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        inside = PurePath(root).relative_to(folder)
-        names += ((inside / name).as_posix() for name in files if is_image(name))
-    entries = _entries(folder, sorted(names))
-    for error in unread:
-        entries.append((clean_id(str(error.filename)), "", f"the folder cannot be read ({error})"))
-    if not entries:
-        raise FormatError(f"{folder}: expected images in the folder or below (found none)")
-    return entries
-
-
 def _read_pattern(pattern: str) -> list[_Part]:
-    fixed = PurePath(pattern)
-    while glob.has_magic(str(fixed)):
-        fixed = fixed.parent
-    found = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207  # `Path.glob` knows no "/"
-    names = [PurePath(path).relative_to(fixed).as_posix() for path in found if is_image(path)]
-    archives = [Path(path) for path in found if path.lower().endswith(ARCHIVE_SUFFIXES)]
+    folder, found = match_pattern(pattern)
+    names = [name for name in found if IMAGE.includes(name)]
+    archives = [folder / name for name in found if name.lower().endswith(ARCHIVE_SUFFIXES)]
     if not names and not archives:
         raise FormatError(f"{pattern}: expected images or archives that match (found none)")
-    return [_entries(Path(fixed), names), *archives]
+    return [IMAGE.named(folder, names), *archives]
 
 
-def _read_list(stream: IO[bytes], name: str, base: Path) -> list[_Entry]:
-    lines: list[tuple[int, str, str, str]] = []  # number, id, tab, path
-    for number, raw in enumerate(stream, 1):
-        if number == 1:
-            if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
-                raise FormatError(f"{name}: expected UTF-8 (got UTF-16); convert the list first")
-            raw = raw.removeprefix(b"\xef\xbb\xbf")
-        line = os.fsdecode(raw.rstrip(b"\r\n"))  # the name of a file may be no UTF-8
-        id, tab, path = line.partition("\t")
-        if line.strip():
-            lines.append((number, id, tab, path if tab else line))
-    if not lines:
-        raise FormatError(f"{name}: expected a path of an image on each line (the list is empty)")
-    ids = iter(_ids([path for _, _, tab, path in lines if not tab]))
-    entries: list[_Entry] = []
-    for number, id, tab, path in lines:
-        if tab and not (id.strip() and path.strip()):
-            entries.append((f"{name}:{number}", "", "expected a path, or an id, a tab and a path"))
-        else:
-            entries.append((clean_id(id) if tab else next(ids), str(base / path), None))
-    return entries
-
-
-def _read_coco(file: Path, base: Path) -> list[_Entry]:
-    try:
-        with (
-            file.open("rb") as raw,
-            gzip.open(raw) if file.suffix.lower() == ".gz" else raw as stream,
-        ):
-            content = json.load(stream)
-    except (EOFError, OSError, zlib.error) as error:
-        raise FormatError(f"{file}: the file is truncated or damaged ({error})") from error
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"{file}: expected JSON (got {error})") from error
-    records = content.get("images") if isinstance(content, dict) else None
+def _read_coco(file: Path, base: Path) -> list[FoundFile]:
+    expected = "COCO's JSON with a list `images`"
+    records = read_json(file, expected).get("images")
     if not isinstance(records, list) or not records:
-        raise FormatError(f"{file}: expected COCO's JSON with a list `images`")
+        raise FormatError(f"{file}: expected {expected}")
     return [
-        _coco_entry(record, f"{file.name}:{place}", base) for place, record in enumerate(records)
+        _coco_file(record, f"{file.name}:{place}", base) for place, record in enumerate(records)
     ]
 
 
-def _coco_entry(record: object, place: str, base: Path) -> _Entry:
+def _coco_file(record: object, place: str, base: Path) -> FoundFile:
     record = record if isinstance(record, dict) else {}
     id, name = record.get("id"), record.get("file_name")
     if type(id) not in (int, str) or not isinstance(name, str) or not name:
-        return place, "", "expected an image with `id` and `file_name`"
+        return FoundFile(place, "", "expected an image with `id` and `file_name`")
     path = base / name
     if ".." in PurePath(name).parts or not path.is_relative_to(base):
-        return clean_id(str(id)), "", f"{name!r}: expected a file_name that stays inside {base}"
-    return clean_id(str(id)), str(path), None
-
-
-def _entries(folder: Path, names: Sequence[str]) -> list[_Entry]:
-    """Images of a folder by their paths in it."""
-    return [(id, str(folder / name), None) for id, name in zip(_ids(names), names, strict=True)]
-
-
-def _ids(names: Sequence[str]) -> list[str]:
-    """Names without their suffixes, where that leaves them different."""
-    whole = {*names}
-    times = Counter(stem(name) for name in whole)
-
-    def short(name: str) -> str:
-        return name if times[stem(name)] > 1 or stem(name) in whole else stem(name)
-
-    return [clean_id(short(name)) for name in names]
+        error = f"{name!r}: expected a file_name that stays inside {base}"
+        return FoundFile(clean_id(str(id)), name, error)
+    return FoundFile(clean_id(str(id)), str(path))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from pathlib import Path
 
@@ -61,13 +62,39 @@ def test_file_of_any_name(folder):
 def test_same_id_again_is_an_error(folder):
     found = find_videos([folder / "b.mp4", folder, folder / "b.mp4"])
     assert [one.id for one in found if one.error] == ["b#2", "b#3"]
-    assert "the id 'b' belongs to an earlier video" in found[2].error
+    assert "an earlier video has the id 'b'" in found[2].error
 
 
-@pytest.mark.parametrize("name", ["nothing.mp4", "*.ogv", "empty", "empty.txt", "latin.txt"])
+def test_names_and_lines_of_a_list_that_are_odd(folder):
+    path = os.fsencode(folder) + b"/\xe9.mp4"
+    with open(path, "wb"):  # noqa: PTH123
+        pass
+    lines = [b"\xe9.mp4", b"b.mp4", b"b.mp4", b"deep.mp4/x", b"\tb.mp4", b"name\t"]
+    (folder / "list.txt").write_bytes(b"\n".join(lines))
+    found = find_videos(folder / "list.txt")
+    file = folder / "list.txt"
+    assert [one.id for one in found] == ["?", "b", "b#2", "deep.mp4/x", f"{file}:5", f"{file}:6"]
+    assert found[0].path.is_file()
+    errors = [one.error or "" for one in found]
+    assert errors[:2] == ["", ""]
+    assert "an earlier video" in errors[2]
+    assert all("expected a path, or an id" in error for error in errors[4:])
+
+
+def test_links_of_a_folder(folder, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "f.mp4").touch()
+    (folder / "deep" / "there").symlink_to(elsewhere)
+    (elsewhere / "back").symlink_to(folder / "deep")  # a circle
+    assert ids(folder) == ["a", "b", "deep/er/c", "deep/there/f", "twice.avi", "twice.mov"]
+
+
+@pytest.mark.parametrize(
+    "name", ["nothing.mp4", "*.ogv", "empty", "empty.txt", "utf16.txt", "x" * 5000]
+)
 def test_what_is_not_there_is_an_error(folder, name):
     (folder / "empty").mkdir()
     (folder / "empty.txt").touch()
-    (folder / "latin.txt").write_bytes("é.mp4".encode("latin-1"))
-    with pytest.raises(FormatError, match="expected"):
+    (folder / "utf16.txt").write_bytes("b.mp4".encode("utf-16"))
+    with pytest.raises(FormatError, match=r"expected|cannot be read"):
         find_videos(str(folder / name))

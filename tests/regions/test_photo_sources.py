@@ -360,7 +360,8 @@ def test_memory_of_an_archive_is_that_of_one_member(tmp_path):
         ("a.json", b'{"images": {}}', "expected COCO's JSON"),
         ("a.json", b'{"images": []}', "expected COCO's JSON"),
         ("a.json.gz", gzip.compress(b"{}" * 50)[:-9], "truncated or damaged"),
-        ("a.json.gz", b"{}", "truncated or damaged"),
+        ("a.json.gz", b"{}", "expected COCO's JSON"),
+        ("a.json.gz", b"\x1f\x8b{}", "truncated or damaged"),
     ],
 )
 def test_inputs_that_are_none(tmp_path, name, content, error):
@@ -384,7 +385,7 @@ def test_odd_images(tmp_path):
     assert len(expected) >= 50
     sources = read_sources(tmp_path)
     assert sources.count == len(expected)
-    words = {photo_source.stem(name): word for name, word in expected.items()}
+    words = {photo_source.IMAGE.stem(name): word for name, word in expected.items()}
     assert len(words) == len(expected)
     for source in sources:
         word = words.pop(source.id)
