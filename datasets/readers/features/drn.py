@@ -9,20 +9,19 @@ I3D 64 and 8, MFnet 32 and 8 frames.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from graphmatch.datasets.features.folder import check_folder
-from graphmatch.datasets.features.records import Add, file_of, make_record, step_times, wanted
+from graphmatch.datasets.features.item_files import write_item_files
+from graphmatch.datasets.features.records import Add, make_record, step_times
 from graphmatch.datasets.text_files import finite_number, read_json
 from graphmatch.errors import ConfigError, FormatError
 from graphmatch.feature_record import FeatureRecord
-from graphmatch.output import open_output
 
 
 def read_drn(
@@ -128,29 +127,20 @@ def _tensor(file: Path) -> NDArray[Any]:
     return (value.float() if value.dtype == torch.bfloat16 else value).numpy()
 
 
-@contextmanager
-def write_drn(path: str | Path, *, force: bool = False) -> Iterator[Add]:
+def write_drn(path: str | Path, *, force: bool = False) -> AbstractContextManager[Add]:
     """A folder with a `.pt` tensor a video; times are lost.
 
     Args:
-        path: the folder.
-        force: write into a folder that has files, and overwrite them.
+        path: as in `write_item_files`.
+        force: as in `write_item_files`.
 
-    Yields:
-        A function that adds a record; the file is there when it returns.
-
-    Raises:
-        ConfigError: the folder has files.
-        FormatError: by the function, for an id that cannot be a file name.
+    Returns:
+        What `write_item_files` gives.
     """
+    return write_item_files(path, ".pt", _save, force=force)
+
+
+def _save(stream: IO[bytes], columns: Mapping[str, Any]) -> None:
     import torch
 
-    check_folder(Path(path), force)
-
-    def add(record: FeatureRecord) -> None:
-        (feature,) = wanted(record, "feature")
-        target = Path(path) / file_of(record.id, ".pt")
-        with open_output(target, force=force, binary=True) as stream:
-            torch.save(torch.from_numpy(np.array(feature)), stream)
-
-    yield add
+    torch.save(torch.from_numpy(np.array(columns["feature"])), stream)

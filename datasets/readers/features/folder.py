@@ -18,7 +18,7 @@ from __future__ import annotations
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -27,17 +27,10 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from graphmatch.datasets.features.records import (
-    LARGEST,
-    Add,
-    file_of,
-    make_record,
-    wanted,
-    whole_number,
-)
-from graphmatch.errors import ConfigError, FormatError
+from graphmatch.datasets.features.item_files import write_item_files
+from graphmatch.datasets.features.records import LARGEST, Add, make_record, whole_number
+from graphmatch.errors import FormatError
 from graphmatch.feature_record import FeatureRecord
-from graphmatch.output import open_output
 from graphmatch.safe_pickle import read_object_stream
 
 SUFFIXES = (".npz", ".npy")
@@ -163,79 +156,43 @@ def _matrix(feature: NDArray[Any], rows: int | None) -> NDArray[Any]:
     return feature
 
 
-@contextmanager
-def write_npz(path: str | Path, *, force: bool = False) -> Iterator[Add]:
+def write_npz(path: str | Path, *, force: bool = False) -> AbstractContextManager[Add]:
     """A folder with a `.npz` file an image: `x`, `bbox`, `num_bbox`, `image_w`, `image_h`.
 
+    Label, score and probability are written as `objects_id`, `objects_conf`, `cls_prob`.
+
     Args:
-        path: the folder. A `/` in an id makes a folder in it.
-        force: write into a folder that has files, and overwrite them.
+        path: as in `write_item_files`.
+        force: as in `write_item_files`.
 
-    Yields:
-        A function that adds a record of kind `regions`; label, score and probability are written
-        as `objects_id`, `objects_conf`, `cls_prob`. The file is there when it returns.
-
-    Raises:
-        ConfigError: the folder has files.
-        FormatError: by the function, for an id that cannot be a file name.
+    Returns:
+        What `write_item_files` gives, for records of kind `regions`.
     """
-    check_folder(Path(path), force)
-
-    def add(record: FeatureRecord) -> None:
-        (feature,) = wanted(record, "feature")
-        arrays: dict[str, Any] = {"x": feature}
-        if "box" in record.columns:
-            arrays |= {"bbox": record.columns["box"], "num_bbox": len(feature)}
-        if "size" in record.columns:
-            arrays |= dict(zip(("image_w", "image_h"), record.columns["size"], strict=True))
-        for column in ("label", "score", "probability"):
-            if column in record.columns:
-                arrays[_NAMES[column][0]] = record.columns[column]
-        target = Path(path) / file_of(record.id, ".npz")
-        with open_output(target, force=force, binary=True) as stream:
-            np.savez(stream, **arrays)
-
-    yield add
+    return write_item_files(path, ".npz", _save_npz, force=force)
 
 
-@contextmanager
-def write_npy(path: str | Path, *, force: bool = False) -> Iterator[Add]:
+def _save_npz(stream: IO[bytes], columns: Mapping[str, Any]) -> None:
+    arrays: dict[str, Any] = {"x": columns["feature"]}
+    if "box" in columns:
+        arrays |= {"bbox": columns["box"], "num_bbox": len(columns["box"])}
+    if "size" in columns:
+        arrays |= dict(zip(("image_w", "image_h"), columns["size"], strict=True))
+    for column in ("label", "score", "probability"):
+        if column in columns:
+            arrays[_NAMES[column][0]] = columns[column]
+    np.savez(stream, **arrays)
+
+
+def write_npy(path: str | Path, *, force: bool = False) -> AbstractContextManager[Add]:
     """A folder with a `.npy` file of features an item; boxes and times are lost.
 
     Args:
-        path: the folder. A `/` in an id makes a folder in it.
-        force: write into a folder that has files, and overwrite them.
+        path: as in `write_item_files`.
+        force: as in `write_item_files`.
 
-    Yields:
-        A function that adds a record; the file is there when it returns.
-
-    Raises:
-        ConfigError: the folder has files.
-        FormatError: by the function, for an id that cannot be a file name.
+    Returns:
+        What `write_item_files` gives.
     """
-    check_folder(Path(path), force)
-
-    def add(record: FeatureRecord) -> None:
-        (feature,) = wanted(record, "feature")
-        target = Path(path) / file_of(record.id, ".npy")
-        with open_output(target, force=force, binary=True) as stream:
-            np.save(stream, feature)
-
-    yield add
-
-
-def check_folder(folder: Path, force: bool) -> None:
-    """Make a folder, unless it has files and must not be written into.
-
-    Args:
-        folder: the folder.
-        force: whether it may have files.
-
-    Raises:
-        ConfigError: it has files, or is one.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise ConfigError(f"{folder}: expected a folder to write into (got a file)")
-    if folder.is_dir() and any(folder.iterdir()) and not force:
-        raise ConfigError(f"{folder}: the folder has files in it; --force to write into it")
-    folder.mkdir(parents=True, exist_ok=True)
+    return write_item_files(
+        path, ".npy", lambda stream, columns: np.save(stream, columns["feature"]), force=force
+    )
