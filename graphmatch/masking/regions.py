@@ -22,6 +22,7 @@ from torch import Tensor
 
 from graphmatch.errors import GraphError, check_choice
 from graphmatch.masking.tokens import NOT_SCORED
+from graphmatch.regions.nms import box_iou
 
 RegionRule = Literal["paper", "released", "plain"]
 """How regions are chosen."""
@@ -124,7 +125,7 @@ def pixel_iou(box: Tensor) -> Tensor:
         box: [..., R, 4] x1 y1 x2 y2 in pixels.
 
     Returns:
-        [..., R, R]. Allocates R x R x 2 an image.
+        [..., R, R]. Allocates a few times R x R an image.
 
     Raises:
         GraphError: another shape.
@@ -136,10 +137,5 @@ def pixel_iou(box: Tensor) -> Tensor:
     """
     if box.dim() < 2 or box.size(-1) != 4:
         raise GraphError(f"box: expected shape [..., R, 4] (got {list(box.shape)})")
-    low, high = box[..., :2], box[..., 2:]  # [..., R, 2]
-    area = (high - low + 1).prod(dim=-1)  # [..., R]
-    corner = torch.maximum(low.unsqueeze(-2), low.unsqueeze(-3))  # [..., R, R, 2]
-    opposite = torch.minimum(high.unsqueeze(-2), high.unsqueeze(-3))  # [..., R, R, 2]
-    shared = (opposite - corner + 1).clamp(min=0).prod(dim=-1)  # [..., R, R]
-    overlap: Tensor = shared / (area.unsqueeze(-1) + area.unsqueeze(-2) - shared)
-    return overlap
+    far = torch.cat([box[..., :2], box[..., 2:] + 1.0], dim=-1)
+    return box_iou(far, far)

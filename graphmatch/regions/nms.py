@@ -16,26 +16,28 @@ def box_iou(first: Tensor, second: Tensor) -> Tensor:
     A box from x1 to x2 is x2 - x1 wide; a pair without any area has 0.
 
     Args:
-        first: [N, 4] x1 y1 x2 y2, x1 <= x2 and y1 <= y2, in one unit.
-        second: [M, 4] in the same unit.
+        first: [..., N, 4] x1 y1 x2 y2, x1 <= x2 and y1 <= y2, in one unit.
+        second: [..., M, 4] in the same unit.
 
     Returns:
-        [N, M] in [0, 1]; a few times N x M numbers are allocated on the way.
+        [..., N, M] in [0, 1]; a few times as many numbers are allocated on the way.
 
     Example:
         >>> box_iou(torch.tensor([[0.0, 0.0, 2.0, 2.0]]), torch.tensor([[1.0, 0.0, 3.0, 2.0]]))
         tensor([[0.3333]])
     """
-    a, b = first.T.contiguous(), second.T.contiguous()  # [4, N], [4, M]: long runs are fast
-    width = torch.minimum(a[2, :, None], b[2]).sub_(torch.maximum(a[0, :, None], b[0]))  # [N, M]
-    height = torch.minimum(a[3, :, None], b[3]).sub_(torch.maximum(a[1, :, None], b[1]))
+    # [4, ..., N, 1] and [4, ..., 1, M]: long runs are fast
+    a = first.movedim(-1, 0).contiguous().unsqueeze(-1)
+    b = second.movedim(-1, 0).contiguous().unsqueeze(-2)
+    width = torch.minimum(a[2], b[2]).sub_(torch.maximum(a[0], b[0]))  # [..., N, M]
+    height = torch.minimum(a[3], b[3]).sub_(torch.maximum(a[1], b[1]))
     common = width.clamp_(min=0).mul_(height.clamp_(min=0))
-    union = (_area(first)[:, None] + _area(second)).sub_(common)
+    union = (_area(a) + _area(b)).sub_(common)
     return common.div_(union.clamp_(min=torch.finfo(union.dtype).tiny))
 
 
 def _area(box: Tensor) -> Tensor:
-    return (box[:, 2] - box[:, 0]) * (box[:, 3] - box[:, 1])
+    return (box[2] - box[0]) * (box[3] - box[1])
 
 
 def nms(

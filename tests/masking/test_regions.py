@@ -148,6 +148,11 @@ def test_iou_equals_a_loop(assert_close):
     assert_close(pixel_iou(box), torch.tensor(expected, dtype=torch.float64), "float64")
 
 
+def test_iou_of_whole_pixels():
+    box = torch.tensor([[0, 0, 9, 9], [0, 0, 9, 4]])
+    assert pixel_iou(box).tolist() == [[1, 0.5], [0.5, 1]]
+
+
 def test_iou_of_normalised_boxes_with_a_pixel_added(assert_close):
     _, box, _ = scene(6, 5)
     width, height = 640.0, 480.0

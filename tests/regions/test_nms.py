@@ -42,6 +42,16 @@ def test_iou_of_all_pairs(n, m, seed):
     torch.testing.assert_close(box_iou(first, second), torch.tensor(expected).reshape(n, m))
 
 
+def test_iou_of_a_batch_equals_one_by_one():
+    first = torch.stack([boxes_of(5, seed)[0] for seed in range(6)]).view(2, 3, 5, 4)
+    second = torch.stack([boxes_of(7, seed)[0] for seed in range(10, 13)])  # for both
+    together = box_iou(first, second)
+    assert together.shape == (2, 3, 5, 7)
+    for i in range(2):
+        for j in range(3):
+            assert torch.equal(together[i, j], box_iou(first[i, j], second[j]))
+
+
 def test_iou_of_a_box_with_itself_is_exactly_one():
     box = torch.tensor([[0.1, 0.3, 7.7, 9.9], [1e3, 1e3, 4e3, 4e3]])
     assert box_iou(box, box).diag().tolist() == [1, 1]
