@@ -23,7 +23,7 @@ from graphmatch.datasets.text_files import (
     safe_text,
     split_files,
 )
-from graphmatch.errors import FormatError
+from graphmatch.errors import FormatError, GraphError
 
 _EXPECTED = "COCO's lists `images` and `annotations`"
 
@@ -49,9 +49,9 @@ def read_coco(
 
     Returns:
         Images by their id (`139`) with file name and size in pixels; captions by theirs; boxes in
-        pixels with score 1, whose label is the rank of the category's id, with the names in
-        `labels`. An image whose boxes cannot be used has an error, and so has an id of the splits
-        that no file has.
+        pixels, cut at the border, with score 1, whose label is the rank of the category's id, with
+        the names in `labels`. An image whose boxes cannot be used has an error, and so has an id
+        of the splits that no file has.
 
     Raises:
         FormatError: a file is missing or holds something else.
@@ -105,18 +105,13 @@ def _visual(record: Any, split: str | None, place: str) -> Visual:
 def _with_boxes(visual: Visual, boxes: ImageBoxes | None, crowds: bool) -> Visual:
     if boxes is None:
         return visual
-    size = visual.size or boxes.size
-    error = boxes.error or (None if size else "expected its width and height")
-    if error or size is None:
-        return replace(visual, error=visual.error or error)
-    import torch
+    from graphmatch.regions.annotated import annotated_regions
 
-    from graphmatch.regions.base import Regions
-
-    kept = ~boxes.ignored | crowds
-    box, label = torch.from_numpy(boxes.box[kept]), torch.from_numpy(boxes.label[kept])
-    regions = Regions(size=size, box=box, label=label, score=torch.ones(len(box)))
-    return replace(visual, size=size, regions=regions)
+    try:
+        regions = annotated_regions(boxes, visual.size, ignored=crowds)
+    except GraphError as error:
+        return replace(visual, error=visual.error or str(error))
+    return replace(visual, size=regions.size, regions=regions)
 
 
 def _lists(path: str | Path, images: set[str]) -> dict[str, list[str]]:

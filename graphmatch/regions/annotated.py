@@ -59,8 +59,9 @@ def annotated_regions(
             f"{annotated[1]} pixels, as annotated (got {size[0]} x {size[1]})"
         )
     border = torch.tensor(annotated, dtype=torch.float32).repeat(2)  # [4]
-    box = torch.from_numpy(image.box).clamp(min=0).minimum(border) / border
-    box = box * torch.tensor(size, dtype=torch.float32).repeat(2)  # [N, 4]
+    box = torch.from_numpy(image.box).clamp(min=0).minimum(border)  # [N, 4]
+    if size != annotated:
+        box = box / border * torch.tensor(size, dtype=torch.float32).repeat(2)
     kept = (box[:, 2:] - box[:, :2]).amin(1) >= thinnest  # [N]
     if not ignored:
         kept &= ~torch.from_numpy(image.ignored)

@@ -106,6 +106,19 @@ def test_boxes_become_regions(tmp_path):
     assert len(alone.visuals[0].regions) == 1
 
 
+def test_boxes_are_those_of_the_image(tmp_path):
+    files = [image(1), image(2), image(3, width=0)]
+    path = captions(tmp_path, files, [caption(n, n) for n in (1, 2, 3)])
+    annotated = [image(1, width=400, height=200), image(2, width=100, height=200), image(3)]
+    outside = box(3, (-1, 20, 300, 40))
+    instances = boxes(tmp_path, annotated, [box(1), box(2), outside])
+    one, two, three = read_coco(path, instances=instances).visuals
+    half = [5, 10, 20, 30]  # the captions' image is half as large as the annotated one
+    assert one.regions.box[0].tolist() == pytest.approx(half)
+    assert "expected an image in the proportions of 100 x 200" in two.error
+    assert (three.size, three.regions.box.tolist()) == ((200, 100), [[0, 20, 200, 60]])
+
+
 def test_boxes_of_several_files(tmp_path):
     path = captions(tmp_path, [image(1), image(2)], [])
     files = [boxes(tmp_path, [image(n)], [box(n)], f"{n}.json") for n in (1, 2)]
@@ -123,7 +136,7 @@ def test_images_whose_boxes_cannot_be_used_keep_their_error(tmp_path):
     data = read_coco(path, instances=boxes(tmp_path, [image(1), image(2), unsized], broken))
     assert [record.id for record in data.errors] == ["2", "3"]
     assert "x1 <= x2" in data.errors[0].error
-    assert data.errors[1].error == "expected its width and height"
+    assert "expected the size of the image" in data.errors[1].error
     assert [c.id for c in data.usable().captions] == ["1"]
 
 
@@ -187,10 +200,10 @@ def test_coco_counts(data):
     bare = [visual for visual in found.visuals if not len(visual.regions)]
     assert len(bare) == 48
     assert {visual.split for visual in bare} == {"train"}
-    # people are the commonest class; no box leaves its image by more than rounding
+    # people are the commonest class; no box leaves its image
     labels = torch.cat([one.label for one in regions])
     assert found.labels[int(labels.bincount().argmax())] == "person"
     assert len(found.labels) == 80
     for one in regions:
         width, height = one.size
-        assert (one.box <= torch.tensor([width, height, width, height]) + 0.01).all()
+        assert (one.box <= torch.tensor([width, height, width, height])).all()
