@@ -1,12 +1,10 @@
-"""Feature stores: written, read, interrupted, damaged."""
+"""Feature stores: written, read, interrupted."""
 
 from __future__ import annotations
 
 import json
 import os
-import pickle
 import resource
-import shutil
 import signal
 import subprocess
 import sys
@@ -23,38 +21,7 @@ from graphmatch.errors import ConfigError, FormatError
 from graphmatch.feature_record import FeatureRecord, check_record
 from graphmatch.feature_store import FeatureStore
 from graphmatch.feature_writer import FeatureWriter
-
-
-def record(key, rows=2, width=3, seed=0):
-    random = np.random.default_rng([seed, rows, *key.encode()])
-    low = random.uniform(0, 30, (rows, 2)).astype(np.float32)
-    return FeatureRecord(
-        id=key,
-        columns={
-            "feature": random.normal(size=(rows, width)).astype(np.float32),
-            "box": np.concatenate((low, low + 5), axis=1),
-            "score": random.random(rows, np.float32),
-            "label": random.integers(0, 80, rows).astype(np.int32),
-            "size": np.array([40, 50], np.int32),
-        },
-    )
-
-
-def write(folder, records, **options):
-    with FeatureWriter(folder, kind="regions", job={"tool": "test"}, **options) as writer:
-        for one in records:
-            if one.id not in writer:
-                writer.add(one)
-    return FeatureStore(folder)
-
-
-def same(one, other):
-    assert one.id == other.id
-    assert one.error == other.error
-    assert one.columns.keys() == other.columns.keys()
-    for name, value in one.columns.items():
-        assert value.dtype == other.columns[name].dtype, name
-        np.testing.assert_array_equal(value, other.columns[name], err_msg=name)
+from tests.features import record, same, write
 
 
 def files(folder):
@@ -303,106 +270,6 @@ def test_rows_cannot_be_written_through(tmp_path):
     rows = write(tmp_path / "s", [record("a")]).rows("feature", 0)
     with pytest.raises(ValueError, match="read-only"):
         rows[0] = 0
-
-
-@pytest.mark.parametrize("name", ["feature.npy", "box.npy", "items.jsonl", "offset.npy"])
-def test_verify_finds_one_changed_byte(tmp_path, name):
-    write(tmp_path / "s", [record("a", 5), record("b", 5)])
-    path = tmp_path / "s" / name
-    content = bytearray(path.read_bytes())
-    content[-2] ^= 1
-    path.write_bytes(bytes(content))
-    with pytest.raises(FormatError, match=f"{name.split('.')[0]}"):
-        FeatureStore(tmp_path / "s").verify()
-
-
-def damage(name, change):
-    def apply(folder):
-        path = folder / name
-        path.write_bytes(change(path.read_bytes()))
-
-    return apply
-
-
-def edit(**changes):
-    def change(content):
-        return json.dumps({**json.loads(content), **changes}).encode()
-
-    return damage("manifest.json", change)
-
-
-class Malicious:
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return open, (str(self.path), "w")
-
-
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        damage("feature.npy", lambda content: content[:-1]),
-        damage("feature.npy", lambda content: content[:40]),
-        damage("feature.npy", lambda content: b"\x93NUMPX" + content[6:]),
-        damage("feature.npy", lambda _: b""),
-        damage("offset.npy", lambda content: content[:-8]),
-        damage("box.npy", lambda content: content.replace(b"<f4", b"<f8")),
-        damage("items.jsonl", lambda content: content[:-1]),
-        damage("manifest.json", lambda content: content[:-20]),
-        damage("manifest.json", lambda _: b"[" * 100_000),
-        lambda folder: (folder / "label.npy").unlink(),
-        edit(kind="images"),
-        edit(counts={"items": 2}),
-        edit(counts={"items": "2", "rows": 1, "failed": 0, "bytes": 0}),
-        edit(columns={"feature": {"dtype": "<f4", "shape": [3]}}),
-        edit(columns={"../secret": {"dtype": "<f4", "shape": [3]}}),
-        edit(columns={"feature": {"dtype": "O", "shape": [3]}}),
-        edit(columns=[]),
-        edit(version=99),
-        edit(format="other"),
-    ],
-    ids=range(19),
-)
-def test_damage_is_named_when_the_store_is_opened(tmp_path, spoil):
-    write(tmp_path / "good", [record("a"), record("b")])
-    shutil.copytree(tmp_path / "good", tmp_path / "s")
-    spoil(tmp_path / "s")
-    with pytest.raises(FormatError):
-        FeatureStore(tmp_path / "s")
-
-
-@pytest.mark.parametrize(
-    "lines", [b"{}\n{}\n", b'{"id": 3, "rows": 2}\n' * 2, b"[[[\n\n", b"\xff\xfe\n\n"]
-)
-def test_damaged_items_are_an_error(tmp_path, lines):
-    write(tmp_path / "s", [record("a"), record("b")])
-    content = (tmp_path / "s" / "items.jsonl").read_bytes()
-    (tmp_path / "s" / "items.jsonl").write_bytes(lines.ljust(len(content), b" "))
-    with pytest.raises(FormatError, match=r"items\.jsonl"):
-        _ = FeatureStore(tmp_path / "s").ids
-
-
-def test_a_pickle_in_a_column_is_never_run(tmp_path):
-    write(tmp_path / "s", [record("a")])
-    victim = tmp_path / "created"
-    array = np.empty(1, object)
-    array[0] = Malicious(victim)
-    with (tmp_path / "s" / "feature.npy").open("wb") as stream:
-        np.lib.format.write_array(stream, array, allow_pickle=True)
-    assert b"open" in pickle.dumps(array[0])
-    with pytest.raises(FormatError, match="numbers"):
-        FeatureStore(tmp_path / "s")
-    assert not victim.exists()
-
-
-def test_negative_offsets_are_found(tmp_path):
-    write(tmp_path / "s", [record("a", 3), record("b", 3)])
-    path = tmp_path / "s" / "offset.npy"
-    content = path.read_bytes()
-    path.write_bytes(content[:-16] + np.array([9, 6], "<i8").tobytes())
-    with pytest.raises(FormatError, match="ascending"):
-        FeatureStore(tmp_path / "s").verify()
 
 
 def test_checked_records_keep_their_float_type():
