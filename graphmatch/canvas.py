@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from graphmatch.errors import ConfigError, check_choice
 from graphmatch.output import open_output
+from graphmatch.pictures import draw_png, png_text, svg_text
 
 FONT = 13
 """Height of words in pixels."""
@@ -112,7 +112,7 @@ def canvas_svg(canvas: Canvas) -> str:
             f'<svg xmlns="http://www.w3.org/2000/svg" {size} '
             f'viewBox="0 0 {canvas.width:g} {canvas.height:g}" role="img" '
             f'font-family="DejaVu Sans, Verdana, sans-serif" font-size="{FONT}">',
-            f"<title>{_clean(canvas.title)}</title>",
+            f"<title>{svg_text(canvas.title)}</title>",
             '<rect width="100%" height="100%" fill="#ffffff"/>',
             *map(_shape_svg, canvas.shapes),
             "</svg>",
@@ -140,7 +140,7 @@ def save_canvases(path: str | Path, canvases: Sequence[Canvas], *, force: bool =
             f"expected one drawing for {format} (got {len(canvases)}); html and png take several"
         )
     if format == "png":
-        content = _png(canvases)
+        content = draw_png(canvases, _draw, dpi=100)
         with open_output(path, force=force, binary=True) as stream:
             stream.write(content)
         return
@@ -148,7 +148,7 @@ def save_canvases(path: str | Path, canvases: Sequence[Canvas], *, force: bool =
         text = canvas_svg(canvases[0])
     else:
         figures = [
-            f"<h2>{_clean(one.title)}</h2>\n<figure>\n{canvas_svg(one)}\n</figure>"
+            f"<h2>{svg_text(one.title)}</h2>\n<figure>\n{canvas_svg(one)}\n</figure>"
             for one in canvases
         ]
         text = _PAGE.format(pictures="\n".join(figures))
@@ -188,10 +188,6 @@ def text_width(text: str) -> float:
     return 6 + 0.62 * FONT * len(text)
 
 
-def _clean(text: str) -> str:
-    return escape("".join(c if c.isprintable() else "\ufffd" for c in text))
-
-
 def _shape_svg(shape: Picture | Rectangle | Line | Words) -> str:
     if isinstance(shape, Picture):
         return (
@@ -204,9 +200,9 @@ def _shape_svg(shape: Picture | Rectangle | Line | Words) -> str:
             f'<g class="words"{nodes}><rect x="{shape.left:.1f}" y="{shape.bottom - ROW:.1f}" '
             f'width="{text_width(shape.text):.1f}" height="{ROW}" fill="{shape.colour}"/>'
             f'<text x="{shape.left + 3:.1f}" y="{shape.bottom - 4:.1f}" fill="#ffffff">'
-            f"{_clean(shape.text)}</text></g>"
+            f"{svg_text(shape.text)}</text></g>"
         )
-    note = f"<title>{_clean(shape.note)}</title>" if shape.note else ""
+    note = f"<title>{svg_text(shape.note)}</title>" if shape.note else ""
     if isinstance(shape, Line):
         return f'<g class="line"{nodes}>{note}{_line_svg(shape)}</g>'
     ink = "stroke" if not shape.filled else "fill"
@@ -247,38 +243,14 @@ def _jpeg(pixels: NDArray[np.uint8]) -> str:
     return f"data:image/jpeg;base64,{b64encode(stream.getvalue()).decode()}"
 
 
-def _png(canvases: Sequence[Canvas]) -> bytes:
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise ConfigError(
-            "PNG needs matplotlib: pip install 'graphmatch[plot]'; html and svg do without"
-        ) from error
-    from io import BytesIO
-
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    width, height = max(one.width for one in canvases), sum(one.height for one in canvases)
-    figure = Figure(figsize=(width / 100, height / 100), dpi=100)
-    FigureCanvasAgg(figure)
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set_xlim(0, width)
-    axes.set_ylim(height, 0)
-    axes.axis("off")
-    top, layer = 0.0, 0
-    for canvas in canvases:
-        for shape in canvas.shapes:
-            layer += 1
-            _draw(axes, shape, top, layer)
-        top += canvas.height
-    stream = BytesIO()
-    # no software version in the file: the same drawing gives the same bytes
-    figure.savefig(stream, format="png", metadata={"Software": None})
-    return stream.getvalue()
+def _draw(axes: Any, canvas: Canvas, top: float) -> None:
+    for shape in canvas.shapes:
+        _draw_shape(axes, shape, top, len(axes.get_children()))
 
 
-def _draw(axes: Any, shape: Picture | Rectangle | Line | Words, top: float, layer: int) -> None:
+def _draw_shape(
+    axes: Any, shape: Picture | Rectangle | Line | Words, top: float, layer: int
+) -> None:
     from matplotlib.patches import Rectangle as Patch
 
     points = 72 / 100  # a pixel in the units of lines and fonts
@@ -294,9 +266,10 @@ def _draw(axes: Any, shape: Picture | Rectangle | Line | Words, top: float, laye
             axes.plot((x1, x2), (y1 + top, y2 + top), scalex=False, scaley=False, **style, **sizes)
     elif isinstance(shape, Words):
         box = {"boxstyle": "square,pad=0.15", "fc": shape.colour, "ec": "none"}
-        text = _printable(shape.text)
         place = (shape.left + 2, shape.bottom + top - 3)
-        axes.text(*place, text, size=FONT * points, color="white", bbox=box, zorder=layer)
+        axes.text(
+            *place, png_text(shape.text), size=FONT * points, color="white", bbox=box, zorder=layer
+        )
     else:
         face = shape.colour if shape.filled else "none"
         edge = "none" if shape.filled else shape.colour
@@ -305,12 +278,6 @@ def _draw(axes: Any, shape: Picture | Rectangle | Line | Words, top: float, laye
             fc=face, ec=edge, lw=shape.thickness * points, zorder=layer,
         )  # fmt: skip
         axes.add_patch(patch)
-    axes.set_autoscale_on(False)
-
-
-def _printable(text: str) -> str:
-    clean = "".join(c if c.isprintable() else "\ufffd" for c in text)
-    return clean.replace("$", r"\$")  # matplotlib would read mathematics
 
 
 _PAGE = """<!doctype html>

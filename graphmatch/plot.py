@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
+from typing import Any
 
 from graphmatch.columns import GraphColumns
 from graphmatch.errors import ConfigError, check_choice
 from graphmatch.layout import CHARACTER, Box, Drawing, Line, lay_out
 from graphmatch.output import open_output
 from graphmatch.parse import Parse
+from graphmatch.pictures import draw_png, png_text, svg_text
 
 _COLOURS = {  # kind -> fill, text; readable by colour-blind people and in grey
     "event": ("#444b54", "#ffffff"),
@@ -53,7 +53,7 @@ def graph_svg(graph: GraphColumns, parse: Parse) -> str:
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" {size} {view} role="img" '
             f'font-family="DejaVu Sans Mono, Menlo, Consolas, monospace" font-size="{_FONT}">',
-            f"<title>{_escape(parse.text)}</title>",
+            f"<title>{svg_text(parse.text)}</title>",
             '<rect width="100%" height="100%" fill="#ffffff"/>',
             *map(_line_svg, drawing.lines),
             *map(_box_svg, drawing.boxes),
@@ -78,7 +78,7 @@ def graphs_html(captions: Sequence[Pictured]) -> str:
     """
     parts = []
     for parse, graphs in captions:
-        parts.append(f"<h2>{_escape(parse.text)}</h2>")
+        parts.append(f"<h2>{svg_text(parse.text)}</h2>")
         parts.extend(f"<figure>\n{graph_svg(graph, parse)}\n</figure>" for graph in graphs)
     return _PAGE.format(pictures="\n".join(parts))
 
@@ -105,21 +105,13 @@ def save_pictures(path: str | Path, captions: Sequence[Pictured], *, force: bool
             f"expected one graph for {format} (got {len(graphs)}); html and png take several"
         )
     if format == "png":
-        content = _png([lay_out(graph, parse.words) for graph, parse in graphs])
+        content = draw_png([lay_out(graph, parse.words) for graph, parse in graphs], _draw, dpi=150)
         with open_output(path, force=force, binary=True) as stream:
             stream.write(content)
         return
     text = graph_svg(*graphs[0]) if format == "svg" else graphs_html(captions)
     with open_output(path, force=force) as stream:
         stream.write(text + "\n")
-
-
-def _escape(text: str) -> str:
-    return escape(_printable(text))
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
 def _line_svg(line: Line) -> str:
@@ -135,7 +127,7 @@ def _line_svg(line: Line) -> str:
     x, y = _middle(line)
     label = (
         f'<text x="{x:.1f}" y="{y - 3:.1f}" text-anchor="middle" font-size="{_FONT - 3}" '
-        f'fill="#4b535c">{_escape(line.label)}</text>'
+        f'fill="#4b535c">{svg_text(line.label)}</text>'
     )
     return path + label
 
@@ -154,47 +146,15 @@ def _box_svg(box: Box) -> str:
         f'<rect x="{box.left:.1f}" y="{box.top:.1f}" width="{box.width:.1f}" '
         f'height="{box.height:.1f}" rx="4" fill="{fill}"/>'
         f'<text x="{middle:.1f}" y="{base:.1f}" text-anchor="middle" fill="{ink}">'
-        f"{_escape(box.text)}</text></g>"
+        f"{svg_text(box.text)}</text></g>"
     )
 
 
-def _png(drawings: list[Drawing]) -> bytes:
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise ConfigError(
-            "PNG needs matplotlib: pip install 'graphmatch[plot]'; svg and html do without"
-        ) from error
-    from io import BytesIO
-
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    width = max(drawing.width for drawing in drawings)
-    height = sum(drawing.height for drawing in drawings)
-    figure = Figure(figsize=(width / 100, height / 100), dpi=150)
-    FigureCanvasAgg(figure)
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set_xlim(0, width)
-    axes.set_ylim(height, 0)
-    axes.axis("off")
-    top = 0.0
-    for drawing in drawings:
-        _draw(axes, drawing, top)
-        top += drawing.height
-    stream = BytesIO()
-    # no software version in the file: the same graph gives the same bytes
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph")  # a script that the font lacks is drawn as boxes
-        figure.savefig(stream, format="png", metadata={"Software": None})
-    return stream.getvalue()
-
-
-def _draw(axes: object, drawing: Drawing, top: float) -> None:
+def _draw(axes: Any, drawing: Drawing, top: float) -> None:
     from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
     from matplotlib.path import Path as Curve
 
-    add, write = axes.add_patch, axes.text  # type: ignore[attr-defined]
+    add, write = axes.add_patch, axes.text
     size = 72 * CHARACTER / 0.602 / 100  # of a fixed-width font whose characters are that wide
     for line in drawing.lines:
         points = [(x, y + top) for x, y in line.points]
@@ -202,7 +162,7 @@ def _draw(axes: object, drawing: Drawing, top: float) -> None:
         add(FancyArrowPatch(path=curve, arrowstyle="-|>", mutation_scale=9, color=_EDGE))
         if line.label:
             x, y = _middle(line)
-            label = _printable(line.label).replace("$", r"\$")
+            label = png_text(line.label)
             write(x, y + top - 3, label, size=size * 0.8, family="monospace", ha="center")
     for box in drawing.boxes:
         fill, ink = _COLOURS[box.kind]
@@ -210,9 +170,8 @@ def _draw(axes: object, drawing: Drawing, top: float) -> None:
         patch = FancyBboxPatch(corner, box.width, box.height, style, fc=fill, ec="none")
         add(patch)
         x, y = box.left + box.width / 2, box.top + top + box.height / 2
-        text = _printable(box.text).replace("$", r"\$")  # matplotlib would read mathematics
         place = {"ha": "center", "va": "center_baseline"}
-        write(x, y, text, size=size, family="monospace", color=ink, **place)
+        write(x, y, png_text(box.text), size=size, family="monospace", color=ink, **place)
 
 
 _PAGE = """<!doctype html>

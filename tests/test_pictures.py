@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from graphmatch.canvas import Canvas, Words, save_canvases
 from graphmatch.errors import ConfigError, GraphError
 from graphmatch.graphml import graphml_lines
 from graphmatch.layout import lay_out
@@ -129,6 +130,17 @@ def test_the_same_graph_gives_the_same_bytes(tmp_path):
     for name in ("a.png", "b.png"):
         save_pictures(tmp_path / name, [(parse, [dependency_graph(parse)])])
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_words_that_no_font_or_mathematics_can_draw(tmp_path):
+    parse = Parse.from_tree(["$_$", "犬", "\x07"], heads=[-1, 0, 0], deprels=["root", "$^", "dep"])
+    save_pictures(tmp_path / "a.png", [(parse, [dependency_graph(parse)])])
+    words = [
+        Words(left=0, bottom=20 * row, text=word, colour="#000000")
+        for row, word in enumerate(parse.words, 1)
+    ]
+    save_canvases(tmp_path / "b.png", [Canvas(width=90, height=90, title="words", shapes=words)])
+    assert all((tmp_path / name).stat().st_size > 500 for name in ("a.png", "b.png"))
 
 
 def test_tree_of_a_long_chain_needs_no_recursion():
