@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,10 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from graphmatch.errors import ConfigError, FormatError
+from graphmatch.errors import ConfigError
 from graphmatch.regions.base import Photo
 from graphmatch.regions.transformers_detector import TransformersDetector
-from graphmatch.regions.transformers_folder import import_transformers
 
 
 class OwlDetector(TransformersDetector):
@@ -118,26 +116,6 @@ class OwlDetector(TransformersDetector):
         query = self._query.expand(len(flat), -1, -1)  # [B, P, F]
         logits, features = self.model.class_predictor(flat, query)
         return logits, self.model.box_predictor(flat, patches), features
-
-
-def load_tokenizer(folder: Path) -> Any:
-    """The tokenizer in a model's folder.
-
-    Args:
-        folder: the folder.
-
-    Returns:
-        The tokenizer.
-
-    Raises:
-        FormatError: there is none, or a damaged one.
-    """
-    try:
-        return import_transformers().AutoTokenizer.from_pretrained(
-            str(folder), local_files_only=True, trust_remote_code=False
-        )
-    except Exception as error:  # a foreign loader fails in many types
-        raise FormatError(f"{folder}: transformers cannot load the tokenizer ({error})") from error
 
 
 def square_pixels(pixels: NDArray[np.uint8], side: int) -> NDArray[np.float32]:

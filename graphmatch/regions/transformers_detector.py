@@ -17,6 +17,7 @@ from graphmatch.regions.transformers_folder import (
     import_transformers,
     load_image_processor,
     load_pretrained,
+    load_tokenizer,
     read_config,
 )
 
@@ -234,7 +235,7 @@ def load_transformers_detector(
     name = f"transformers {kind} {folder.resolve().name}"
     version = f"transformers {transformers.__version__}, {settings}"
     if kind in _OPEN_VOCABULARY:
-        from graphmatch.regions.owl_detector import OwlDetector, load_tokenizer
+        from graphmatch.regions.owl_detector import OwlDetector
 
         return OwlDetector(
             load_pretrained(folder, transformers.AutoModelForZeroShotObjectDetection).to(device),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ def load_pretrained(
         FormatError: a damaged file, or weights of other shapes.
         CheckpointError: weights are missing.
     """
-    try:
+    with _loading(folder, "the model"):
         model, report = loader.from_pretrained(
             str(folder),
             local_files_only=True,
@@ -93,12 +94,6 @@ def load_pretrained(
             dtype=dtype,
             output_loading_info=True,
         )
-    except ImportError as error:
-        raise ConfigError(f"{folder}: {_first_line(error)}") from error
-    except Exception as error:  # a foreign loader fails in many types
-        raise FormatError(
-            f"{folder}: transformers cannot load the model ({_first_line(error)})"
-        ) from error
     missing = [key for key in report["missing_keys"] if not any(part in key for part in unused)]
     if missing:
         names = ", ".join(sorted(missing)[:5])
@@ -122,16 +117,40 @@ def load_image_processor(folder: Path) -> Any:
     names = ("preprocessor_config.json", "processor_config.json")
     if not any((folder / name).is_file() for name in names):
         raise ConfigError(f"{folder}: expected {' or '.join(names)} (got none)")
-    try:
-        return import_transformers().AutoImageProcessor.from_pretrained(
+    loader = import_transformers().AutoImageProcessor
+    with _loading(folder, "the image processor"):
+        return loader.from_pretrained(
             str(folder), local_files_only=True, backend="pil", trust_remote_code=False
         )
-    except ImportError as error:
-        raise ConfigError(f"{folder}: {_first_line(error)}") from error
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The tokenizer in a model's folder.
+
+    Args:
+        folder: the folder.
+
+    Returns:
+        The tokenizer.
+
+    Raises:
+        ConfigError: it needs a library that is not installed.
+        FormatError: there is none, or a damaged one.
+    """
+    loader = import_transformers().AutoTokenizer
+    with _loading(folder, "the tokenizer"):
+        return loader.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+
+
+@contextmanager
+def _loading(folder: Path, what: str) -> Iterator[None]:
+    try:
+        yield
     except Exception as error:  # a foreign loader fails in many types
-        raise FormatError(
-            f"{folder}: transformers cannot load the image processor ({_first_line(error)})"
-        ) from error
+        why = str(error).strip().partition("\n")[0] or type(error).__name__
+        if isinstance(error, ImportError):
+            raise ConfigError(f"{folder}: {why}") from error
+        raise FormatError(f"{folder}: transformers cannot load {what} ({why})") from error
 
 
 def folder_fingerprint(folder: Path) -> str:
@@ -149,7 +168,3 @@ def folder_fingerprint(folder: Path) -> str:
             with file.open("rb") as stream:
                 digests.append((file.name, hashlib.file_digest(stream, "blake2b").digest()))
     return fingerprint(*digests)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__
