@@ -69,7 +69,7 @@ def main() -> None:
 def precision(data: Path, rows: list[dict[str, str]], files: list[Path]) -> bool:
     """AP of the bare recipe and of what the pipeline stored."""
     bare = BareRecipe(data / MODEL)
-    found = [bare(file.read_bytes()) for file in files]
+    found = [bare.detect(file.read_bytes()) for file in files]
     with tempfile.TemporaryDirectory() as folder:
         detector = picodet(data / MODEL, threads=1)
         sources = read_sources(files)
