@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from graphmatch.cli.options import finish_features
+
 
 def clips(
     videos: Annotated[
@@ -63,7 +65,6 @@ def clips(
     from graphmatch.clip_job import extract_clips
     from graphmatch.clips.sampling import Sampling
     from graphmatch.clips.video_sources import find_videos
-    from graphmatch.feature_report import report_lines
     from graphmatch.regions.load_backbone import load_backbone
 
     started = time.perf_counter()
@@ -84,8 +85,4 @@ def clips(
             force=force,
             progress=bar.update,
         )
-    seconds_taken = time.perf_counter() - started
-    for line in report_lines(report, items="videos", rows="clips", out=out, seconds=seconds_taken):
-        typer.echo(line)
-    if report.failed:
-        raise typer.Exit(3)
+    finish_features(report, items="videos", rows="clips", out=out, started=started)

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from graphmatch.cli.options import finish_features
+
 _FORMATS = "scan|bottom-up|vilbert|vilbert-pretraining|npz|npy|coco|hgr-mean|hgr-frames|drn|store"
 
 
@@ -66,7 +68,6 @@ def convert(
     from tqdm import tqdm
 
     from graphmatch.convert import convert_features
-    from graphmatch.feature_report import report_lines
 
     options = {
         "names": names,
@@ -92,8 +93,4 @@ def convert(
             force=force,
             progress=bar.update,
         )
-    seconds_taken = time.perf_counter() - started
-    for line in report_lines(report, items="items", rows="rows", out=out, seconds=seconds_taken):
-        typer.echo(line)
-    if report.failed:
-        raise typer.Exit(3)
+    finish_features(report, items="items", rows="rows", out=out, started=started)

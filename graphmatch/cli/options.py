@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import time
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from graphmatch.feature_report import FeatureReport
 
 Graph = Annotated[
     str, typer.Option(help="roles, dependencies or both.", metavar="roles|dependencies|both")
@@ -30,3 +34,27 @@ Mode = Annotated[
 """How role graphs are made."""
 Force = Annotated[bool, typer.Option(help="Overwrite a file that is there.")]
 """Overwrite."""
+
+
+def finish_features(
+    report: FeatureReport, *, items: str, rows: str, out: object, started: float
+) -> None:
+    """Print the summary of a run that filled a feature store; exit code 3 if items failed.
+
+    Args:
+        report: what the run did.
+        items: what the items are, such as `images`.
+        rows: what their rows are, such as `regions`.
+        out: the store or file.
+        started: `time.perf_counter()` at the start.
+
+    Raises:
+        Exit: items failed.
+    """
+    from graphmatch.feature_report import report_lines
+
+    taken = time.perf_counter() - started
+    for line in report_lines(report, items=items, rows=rows, out=out, seconds=taken):
+        typer.echo(line)
+    if report.failed:
+        raise typer.Exit(3)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from graphmatch.cli.options import finish_features
+
 if TYPE_CHECKING:
     from graphmatch.regions.base import Describer
 
@@ -77,7 +79,6 @@ def regions(
     """
     from tqdm import tqdm
 
-    from graphmatch.feature_report import report_lines
     from graphmatch.region_job import RegionChoice, extract_regions
     from graphmatch.regions.load_detector import load_detector
     from graphmatch.regions.photo_sources import read_sources
@@ -104,11 +105,7 @@ def regions(
             force=force,
             progress=bar.update,
         )
-    taken = time.perf_counter() - started
-    for line in report_lines(report, items="images", rows="regions", out=out, seconds=taken):
-        typer.echo(line)
-    if report.failed:
-        raise typer.Exit(3)
+    finish_features(report, items="images", rows="regions", out=out, started=started)
 
 
 def _load_describer(features: str, projection: Path | None) -> Describer | None:
