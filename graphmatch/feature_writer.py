@@ -48,7 +48,7 @@ OFFSET = "offset"
 COUNTS = ("items", "rows", "failed", "bytes")
 """What the manifest counts; `bytes` is the length of `items.jsonl`."""
 _LISTED = 1000  # failures that the manifest lists by id
-_COMMIT = 256  # items between two commits
+_COMMIT = 64  # items between two commits
 
 
 class FeatureWriter:
@@ -104,6 +104,7 @@ class FeatureWriter:
         self._failures: list[list[str]] = []
         self._files: dict[str, IO[bytes]] = {}
         self._waiting = 0
+        self._whole = True  # unless an interrupt or a full disk left half an item
         self._items: IO[bytes]
         if (self.folder / MANIFEST).exists():
             self._resume()
@@ -150,6 +151,7 @@ class FeatureWriter:
             OSError: the disk is full or the folder cannot be written.
         """
         record = self._storable(record)
+        self._whole = False
         if record.id in self._added:
             number = 2
             while f"{record.id}#{number}" in self._added:
@@ -180,6 +182,7 @@ class FeatureWriter:
         self._checksums[ITEMS] = zlib.crc32(text, self._checksums[ITEMS])
         self._counts["bytes"] += len(text)
         self._waiting += 1
+        self._whole = True
         if self._waiting >= _COMMIT:
             self.commit()
         return record.error
@@ -295,7 +298,8 @@ class FeatureWriter:
     ) -> None:
         """Commit and close; the store is complete unless there was an exception."""
         try:
-            self.commit(complete=kind is None)
+            if self._whole:
+                self.commit(complete=kind is None)
         finally:
             self._items.close()
             for file in self._files.values():

@@ -277,3 +277,41 @@ def test_checked_records_keep_their_float_type():
     checked = check_record("regions", FeatureRecord(id="a", columns=columns)).columns
     assert checked["feature"].dtype == np.float16
     assert checked["score"].dtype == np.float32
+
+
+@pytest.mark.parametrize("written", range(8))
+def test_an_interrupt_in_the_middle_of_an_item_leaves_no_half_one(tmp_path, monkeypatch, written):
+    records = [record(f"i{k}", 3) for k in range(5)]
+    write(tmp_path / "once", records)
+    original = FeatureWriter._write
+    left = None
+
+    def interrupted(self, name, value):
+        nonlocal left
+        if left is not None:
+            left -= 1
+            if left < 0:
+                raise KeyboardInterrupt
+        original(self, name, value)
+
+    def fill():
+        nonlocal left
+        with FeatureWriter(tmp_path / "s", kind="regions", job={"tool": "test"}) as writer:
+            writer.add(records[0])
+            writer.add(records[1])
+            writer.commit()
+            left = written
+            for one in records[2:]:
+                writer.add(one)
+
+    monkeypatch.setattr(FeatureWriter, "_write", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fill()
+    monkeypatch.undo()
+    store = FeatureStore(tmp_path / "s", partial=True)
+    assert len(store) >= 2
+    store.verify()
+    for one in records[: len(store)]:
+        same(one, store[one.id])
+    write(tmp_path / "s", records).verify()
+    assert files(tmp_path / "s") == files(tmp_path / "once")
