@@ -12,6 +12,7 @@ from PIL import Image
 
 from graphmatch.feature_store import FeatureStore
 from tests.regions.odd_images import make_odd_images
+from tests.regions.tiny_detectors import save_tiny_detectors
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +143,29 @@ def test_another_job_is_refused_without_force(run, scenes, tmp_path):
     assert code == 1
     assert "top: 20 -> 3" in err
     assert run(*base, "--out", out, "--top", 3, "--force")[0] == 0
+
+
+@pytest.mark.slow
+def test_detectors_of_transformers_store_their_own_embeddings(run, scenes, tmp_path):
+    save_tiny_detectors(tmp_path, ("rt_detr_v2", "owlv2"))
+    base = ("regions", scenes, "--features", "none", "--least-score", 0, "--overlap", 1)
+    out = tmp_path / "queries"
+    code, _, err = run(*base, "--detector", tmp_path / "rt_detr_v2", "--out", out, "--top", 5)
+    assert code == 0, err
+    store = FeatureStore(out)
+    assert store.labels == ("cat", "dog", "tree")
+    assert store.rows("feature", 0).shape == (6, 32)  # five queries and their mean
+    np.testing.assert_allclose(
+        store.rows("feature", 0)[:5].mean(axis=0), store.rows("feature", 0)[5], atol=1e-5
+    )
+    out = tmp_path / "phrases"
+    phrases = ("--phrase", "a cat", "--phrase", "dog")
+    code, _, err = run(*base, "--detector", tmp_path / "owlv2", "--out", out, *phrases)
+    assert code == 0, err
+    assert FeatureStore(out).labels == ("a cat", "dog")
+    code, _, err = run(*base, "--detector", tmp_path / "owlv2", "--out", tmp_path / "none")
+    assert code == 1
+    assert "phrase" in err
 
 
 @pytest.mark.slow
