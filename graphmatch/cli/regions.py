@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -68,7 +69,7 @@ def regions(
     ] = "float32",
     batch_size: Annotated[int, typer.Option(min=1, help="Images at once.")] = 8,
     threads: Annotated[
-        int, typer.Option(min=0, help="Of each network; 0 for as many as there are cores.")
+        int, typer.Option(min=0, help="Of each of the two networks; 0 for half of the cores.")
     ] = 0,
     force: Annotated[bool, typer.Option(help="Throw away another store that is there.")] = False,
 ) -> None:
@@ -77,6 +78,7 @@ def regions(
     Interrupted, the same command goes on where it stopped. An image that cannot be used becomes an
     item with its error; the exit code is then 3.
     """
+    import torch
     from tqdm import tqdm
 
     from graphmatch.region_job import RegionChoice, extract_regions
@@ -84,10 +86,9 @@ def regions(
     from graphmatch.regions.photo_sources import read_sources
 
     started = time.perf_counter()
-    if threads:
-        import torch
-
-        torch.set_num_threads(threads)
+    # detector and describer work at the same time
+    threads = threads or max(1, (os.cpu_count() or 1) // 2)
+    torch.set_num_threads(threads)
     sources = read_sources(images, images=images_folder)
     with tqdm(total=sources.count, unit=" images", disable=None) as bar:
         report = extract_regions(
