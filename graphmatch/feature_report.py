@@ -28,14 +28,14 @@ class FeatureReport:
 
 
 def report_lines(
-    report: FeatureReport, *, items: str, rows: str, out: object, seconds: float
+    report: FeatureReport, *, item: str, row: str, out: object, seconds: float
 ) -> Iterator[str]:
     """The summary that a command prints at its end.
 
     Args:
         report: what the run did.
-        items: what the items are, such as `images`.
-        rows: what their rows are, such as `regions`.
+        item: what an item is, such as `image`.
+        row: what a row is, such as `region`.
         out: the store or file.
         seconds: how long the run took.
 
@@ -45,7 +45,7 @@ def report_lines(
     Example:
         >>> report = FeatureReport(items=9, failed=1, kept=4, rows=160,
         ...                        failures=[("cat", "truncated JPEG")])
-        >>> for line in report_lines(report, items="images", rows="regions", out="r", seconds=2):
+        >>> for line in report_lines(report, item="image", row="region", out="r", seconds=2):
         ...     print(line)
         9 images: 8 done, with 160 regions; 1 failed
         4 images were kept from an earlier run
@@ -54,13 +54,14 @@ def report_lines(
           cat: truncated JPEG
     """
     yield (
-        f"{report.items:,} {items}: {report.items - report.failed:,} done, with "
-        f"{report.rows:,} {rows}; {report.failed:,} failed"
+        f"{_count(report.items, item)}: {report.items - report.failed:,} done, with "
+        f"{_count(report.rows, row)}; {report.failed:,} failed"
     )
     if report.kept:
-        yield f"{report.kept:,} {items} were kept from an earlier run"
+        were = "was" if report.kept == 1 else "were"
+        yield f"{_count(report.kept, item)} {were} kept from an earlier run"
     done = report.items - report.kept
-    rate = f", {done / seconds:,.1f} {items}/s" if done and seconds else ""
+    rate = f", {done / seconds:,.1f} {item}s/s" if done and seconds else ""
     yield f"{out}: {seconds:.1f} s{rate}"
     if report.failed:
         yield "failed:"
@@ -69,3 +70,7 @@ def report_lines(
             yield f"  {key}: {error}"
         if report.failed > len(shown):
             yield f"  ... {report.failed - len(shown):,} more; graphmatch info --failures lists all"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -85,4 +85,4 @@ def clips(
             force=force,
             progress=bar.update,
         )
-    finish_features(report, items="videos", rows="clips", out=out, started=started)
+    finish_features(report, item="video", row="clip", out=out, started=started)

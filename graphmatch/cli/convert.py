@@ -93,4 +93,4 @@ def convert(
             force=force,
             progress=bar.update,
         )
-    finish_features(report, items="items", rows="rows", out=out, started=started)
+    finish_features(report, item="item", row="row", out=out, started=started)

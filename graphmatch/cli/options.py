@@ -37,14 +37,14 @@ Force = Annotated[bool, typer.Option(help="Overwrite a file that is there.")]
 
 
 def finish_features(
-    report: FeatureReport, *, items: str, rows: str, out: object, started: float
+    report: FeatureReport, *, item: str, row: str, out: object, started: float
 ) -> None:
     """Print the summary of a run that filled a feature store; exit code 3 if items failed.
 
     Args:
         report: what the run did.
-        items: what the items are, such as `images`.
-        rows: what their rows are, such as `regions`.
+        item: what an item is, such as `image`.
+        row: what a row is, such as `region`.
         out: the store or file.
         started: `time.perf_counter()` at the start.
 
@@ -54,7 +54,7 @@ def finish_features(
     from graphmatch.feature_report import report_lines
 
     taken = time.perf_counter() - started
-    for line in report_lines(report, items=items, rows=rows, out=out, seconds=taken):
+    for line in report_lines(report, item=item, row=row, out=out, seconds=taken):
         typer.echo(line)
     if report.failed:
         raise typer.Exit(3)

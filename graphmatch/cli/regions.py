@@ -106,7 +106,7 @@ def regions(
             force=force,
             progress=bar.update,
         )
-    finish_features(report, items="images", rows="regions", out=out, started=started)
+    finish_features(report, item="image", row="region", out=out, started=started)
 
 
 def _load_describer(features: str, projection: Path | None) -> Describer | None:
