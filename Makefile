@@ -44,7 +44,7 @@ docs: venv
 	$(BIN)/graphmatch show --graph roles --force --out docs/images/caption.svg \
 		"A chef in a white hat pours oil into a pan and stirs the vegetables."
 	$(BIN)/python tests/documented_pictures.py docs/images $(DETECTOR)
-	$(BIN)/python -m pytest --doctest-glob='*.md' README.md docs
+	$(BIN)/python -m pytest README.md docs
 
 clean:
 	rm -rf .venv demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
