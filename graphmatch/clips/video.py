@@ -96,7 +96,10 @@ def probe_video(path: str | Path, *, partial: bool = False, threads: int = 1) ->
     end = float(times[-1]) + (spans[-1][1] or scan.usual)
     duration, stated = end, scan.stated
     if stated is not None:
-        missing = stated - (end if scan.alone else scan.reached)
+        reached, origin = (end, start) if scan.alone else (scan.reached, scan.origin)
+        if scan.from_zero and abs(stated - origin - reached) < abs(stated - reached):
+            stated -= origin
+        missing = stated - reached
         if missing > _hole(stated) and not partial:
             raise FormatError(
                 f"{path}: expected {stated:.1f} s (got {stated - missing:.1f} s): the file ends "
@@ -114,8 +117,10 @@ class _Scan:
     stated: float | None  # duration, of the video alone or of everything
     alone: bool
     usual: float  # length of a frame
+    from_zero: bool  # the duration may count from time 0, not from the first frame: Matroska
+    origin: float  # where everything that is there starts
     first: Decoded | None = None
-    reached: float = 0.0  # end of everything that is there
+    reached: float = 0.0  # and where it ends, from there on
     spans: list[tuple[float, float]] | None = None  # time and length of frames; None if unreliable
 
 
@@ -124,12 +129,17 @@ def _scan(path: Path, threads: int) -> _Scan:
     reliable, decoding = True, -np.inf
     with opened(path, threads) as (container, stream):
         stated, alone = stated_duration(container, stream)
-        scan = _Scan(stated, alone, usual_length(stream))
-        origin = (container.start_time or 0) / 1e6
+        scan = _Scan(
+            stated,
+            alone,
+            usual_length(stream),
+            from_zero="matroska" in container.format.name,
+            origin=(container.start_time or 0) / 1e6,
+        )
         for packet in packets(container):
             length = packet.duration or 0
             if packet.pts is not None and packet.time_base:
-                end = float((packet.pts + length) * packet.time_base) - origin
+                end = float((packet.pts + length) * packet.time_base) - scan.origin
                 scan.reached = max(scan.reached, end)
             if packet.stream is not stream:
                 continue

@@ -130,6 +130,19 @@ def test_truncated_file_fails_unless_partial_is_wanted(tmp_path, indexed, name):
     assert is_frames(frames[:-3], numbers[:-3])  # half of the last one is there
 
 
+@pytest.mark.parametrize(("name", "sound"), [("a.mkv", 0.0), ("a.mkv", 3.0), ("a.mp4", 3.0)])
+def test_first_frame_that_is_late(tmp_path, name, sound):
+    # Matroska files of FFmpeg state when a video ends, others how long it is
+    stamps = [5000 + 100 * number for number in range(60)]
+    path = write_video(tmp_path / name, count=60, stamps=stamps, sound=sound, options={"g": "10"})
+    video = probe_video(path)
+    assert video.times.tolist() == pytest.approx((np.arange(60) / 10).tolist())
+    assert video.duration == pytest.approx(6.0, abs=0.1)
+    if name == "a.mkv":
+        with pytest.raises(FormatError, match=r"expected 6\.0 s \(got .* s\): the file ends too"):
+            probe_video(cut(path, tmp_path / "cut.mkv", 0.8))
+
+
 def test_end_that_is_hardly_missing_is_no_error(tmp_path, indexed):
     video = probe_video(cut(indexed, tmp_path / "cut.mp4", 0.97))
     assert 80 <= len(video.times) < 90
