@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -38,18 +39,28 @@ class Decoded:
     frame: Any
 
     @property
-    def turns(self) -> int:
-        """Quarter turns, counterclockwise, that make the frame upright."""
-        return round(int(self.frame.rotation) / 90) % 4
+    def _matrix(self) -> tuple[int, int, int, int]:
+        """a, b, c, d: what is stored at (x, y) is shown at (a x + c y, b x + d y), y down."""
+        stored = self.frame.side_data.get("DISPLAYMATRIX")
+        if stored is None:
+            return 1, 0, 0, 1
+        a, b, _, c, d, *_ = struct.unpack("=9i", bytes(stored))
+        return a, b, c, d
+
+    @property
+    def _turned(self) -> bool:
+        """Whether stored rows are shown as columns."""
+        a, b, _, _ = self._matrix
+        return abs(b) > abs(a)
 
     @property
     def size(self) -> tuple[int, int]:
         """Width and height in pixels when it is upright."""
         width, height = self.frame.width, self.frame.height
-        return (height, width) if self.turns % 2 else (width, height)
+        return (height, width) if self._turned else (width, height)
 
     def pixels(self, size: tuple[int, int]) -> NDArray[np.uint8]:
-        """The frame upright and resized: [H, W, 3] uint8 RGB.
+        """The frame upright, not mirrored, and resized: [H, W, 3] uint8 RGB.
 
         Args:
             size: width and height; another one than the frame's own if a video changes its size.
@@ -59,7 +70,7 @@ class Decoded:
         """
         from av import FFmpegError
 
-        width, height = size[::-1] if self.turns % 2 else size
+        width, height = size[::-1] if self._turned else size
         try:
             stored = self.frame.to_ndarray(format="rgb24", width=width, height=height)
         except (FFmpegError, ValueError) as error:
@@ -67,7 +78,11 @@ class Decoded:
                 f"expected a frame that can be converted to RGB (got {self.frame.format.name}: "
                 f"{error})"
             ) from error
-        return np.ascontiguousarray(np.rot90(stored, self.turns))
+        across, b, c, down = self._matrix
+        if self._turned:
+            stored, across, down = stored.swapaxes(0, 1), c, b
+        flips = slice(None, None, -1 if down < 0 else 1), slice(None, None, -1 if across < 0 else 1)
+        return np.ascontiguousarray(stored[flips])
 
 
 @contextmanager

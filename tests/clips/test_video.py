@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import struct
 import tracemalloc
 
 import av
@@ -89,6 +90,35 @@ def test_frames_are_upright(tmp_path, rotation, white):
     }
     assert {side for side, some in part.items() if some.mean() > 250} == {white}
     assert pixels.flags.c_contiguous
+
+
+@pytest.mark.parametrize(
+    ("matrix", "white"),
+    [
+        ((1, 0, 0, 1), (0, 0)),
+        ((-1, 0, 0, 1), (0, -1)),
+        ((1, 0, 0, -1), (-1, 0)),
+        ((-1, 0, 0, -1), (-1, -1)),
+        ((0, 1, 1, 0), (0, 0)),
+        ((0, 1, -1, 0), (0, -1)),
+        ((0, -1, 1, 0), (-1, 0)),
+        ((0, -1, -1, 0), (-1, -1)),
+    ],
+)
+def test_frames_stored_turned_or_mirrored(tmp_path, matrix, white):
+    picture = np.zeros((48, 64, 3), np.uint8)
+    picture[:24, :32] = 255  # stored top left; x' = a x + c y and y' = b x + d y move it
+    path = write_video(tmp_path / "a.mp4", count=1, pixels=lambda _: picture)
+    content = bytearray(path.read_bytes())
+    place = content.index(b"tkhd") + 44  # of the matrix in the track's header
+    a, b, c, d = (65536 * number for number in matrix)
+    content[place : place + 32] = struct.pack(">8i", a, b, 0, c, d, 0, 0, 0)
+    path.write_bytes(content)
+    video = probe_video(path)
+    pixels = frames_at(path, [0.0])[0]
+    assert video.size == pixels.shape[1::-1] == ((64, 48) if matrix[0] else (48, 64))
+    bright = {(y, x) for y in (0, -1) for x in (0, -1) if pixels[y, x].mean() > 200}
+    assert bright == {white}
 
 
 def test_clock_that_starts_again_and_size_that_changes(tmp_path):
