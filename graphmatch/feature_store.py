@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, partial
+from operator import index
 from pathlib import Path
 from typing import Any, get_args
 
@@ -61,18 +62,23 @@ class FeatureStore:
                 "run the same command again, it goes on where it stopped"
             )
         try:
-            check_kinds(self.manifest["counts"], tuple((name, int) for name in COUNTS))
+            counts = self.manifest["counts"]
+            check_kinds(counts, tuple((name, int) for name in COUNTS))
+            if any(counts[name] < 0 for name in COUNTS):
+                raise ValueError(f"negative counts {counts}")
             if self.manifest["kind"] not in get_args(Kind):
                 raise TypeError(f"kind is {self.manifest['kind']!r:.100}")
             self._columns = {name: self._map(name) for name in self.manifest["columns"]}
             self._offset = self._columns.pop(OFFSET)
+            if self._offset[-1] != counts["rows"]:
+                raise ValueError(f"{counts['rows']} rows; the offsets end at {self._offset[-1]}")
         except (KeyError, TypeError, ValueError) as error:
             if isinstance(error, FormatError):
                 raise
             raise damaged_manifest(self.path / MANIFEST, error) from error
         self.kind: Kind = self.manifest["kind"]
         items = self.path / ITEMS
-        if not items.is_file() or items.stat().st_size < self.manifest["counts"]["bytes"]:
+        if not items.is_file() or items.stat().st_size < counts["bytes"]:
             raise FormatError(f"{items}: missing or truncated; make the store again")
 
     def _map(self, name: str) -> NDArray[Any]:
@@ -91,6 +97,10 @@ class FeatureStore:
                 f"(got {array.dtype} {list(array.shape)}); make the store again"
             )
         return array[:length]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process opens the store itself: a pickle of memory maps holds all features."""
+        return partial(FeatureStore, partial=True), (self.path.absolute(),)
 
     def __len__(self) -> int:
         return int(self.manifest["counts"]["items"])
@@ -116,7 +126,11 @@ class FeatureStore:
     @property
     def labels(self) -> tuple[str, ...]:
         """Names of the classes that `label` counts, if the job that made the store knew them."""
-        return tuple(map(str, self.manifest["job"].get("labels") or ()))
+        names = self.manifest["job"].get("labels") or []
+        if not isinstance(names, list):
+            error = TypeError(f"labels is {names!r:.100}")
+            raise damaged_manifest(self.path / MANIFEST, error)
+        return tuple(map(str, names))
 
     @cached_property
     def _lines(self) -> list[dict[str, Any]]:
@@ -196,7 +210,7 @@ class FeatureStore:
             KeyError: no such id.
             IndexError: no such number.
         """
-        position = key if isinstance(key, int) else self.position(key)
+        position = self.position(key) if isinstance(key, str) else index(key)
         if not 0 <= position < len(self):
             raise IndexError(f"expected a number below {len(self)} (got {position})")
         line = self._lines[position]

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from graphmatch.errors import FormatError, check_choice
 from graphmatch.feature_record import COLUMNS, FeatureRecord, Kind, check_record
+from graphmatch.folder_lock import FolderLock
 from graphmatch.store_folder import MANIFEST, StoreFormat
 
 FORMAT = StoreFormat(
@@ -67,7 +68,8 @@ class FeatureWriter:
         force: throw away a store of another job.
 
     Raises:
-        ConfigError: an unknown kind, a folder that is no store, or a store of another job.
+        ConfigError: an unknown kind, a folder that is no store, a store of another job, or one that
+            another run is writing.
         FormatError: a damaged store.
 
     Example:
@@ -95,6 +97,10 @@ class FeatureWriter:
             check_choice("dtype", dtype, ("float16", "float32"))
         self.folder, self.kind, self._dtype = Path(folder), kind, dtype
         self._job = json.loads(json.dumps({**job, "kind": kind, "dtype": dtype}))
+        if not self.folder.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+        if self.folder.is_dir():
+            self._lock = FolderLock(folder)
         FORMAT.prepare_folder(folder, self._job, force=force)
         self._earlier: set[str] = set()
         self._added: set[str] = set()
@@ -304,3 +310,4 @@ class FeatureWriter:
             self._items.close()
             for file in self._files.values():
                 file.close()
+            self._lock.release()

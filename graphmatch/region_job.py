@@ -93,7 +93,8 @@ def extract_regions(
         Counts and failures.
 
     Raises:
-        ConfigError: an impossible option, a folder that is no store, or a store of another job.
+        ConfigError: an impossible option, a folder that is no store, a store of another job, or one
+            that another run is writing.
         OSError: the store cannot be written; what was committed stays.
     """
     if batch_size < 1:

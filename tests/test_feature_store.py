@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import resource
 import signal
 import subprocess
@@ -315,3 +316,17 @@ def test_an_interrupt_in_the_middle_of_an_item_leaves_no_half_one(tmp_path, monk
         same(one, store[one.id])
     write(tmp_path / "s", records).verify()
     assert files(tmp_path / "s") == files(tmp_path / "once")
+
+
+def test_a_pickled_store_holds_its_path_alone(tmp_path, monkeypatch):
+    store = write(tmp_path / "s", [record("a", 50, 300), record("b", 2, 300)])
+    monkeypatch.chdir(tmp_path)
+    content = pickle.dumps(FeatureStore("s"))
+    assert len(content) < 1000
+    monkeypatch.chdir("/")
+    same(pickle.loads(content)["b"], store["b"])
+
+
+def test_numbers_of_numpy_are_numbers_of_items(tmp_path):
+    store = write(tmp_path / "s", [record("a"), record("b")])
+    assert [store[number].id for number in np.array([1, 0])] == ["b", "a"]
