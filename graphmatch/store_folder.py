@@ -167,9 +167,11 @@ def stored_format(folder: str | Path) -> str | None:
         >>> stored_format("no/such/folder") is None
         True
     """
+    path = Path(folder) / MANIFEST
+    if not path.is_file():  # opening a named pipe waits for ever
+        return None
     try:
-        content = json.loads((Path(folder) / MANIFEST).read_text(encoding="utf-8"))
-        return str(content["format"])
+        return str(json.loads(path.read_text(encoding="utf-8"))["format"])
     except (OSError, KeyError, TypeError, ValueError, RecursionError):
         return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import shutil
 
@@ -11,6 +12,7 @@ import pytest
 
 from graphmatch.errors import FormatError
 from graphmatch.feature_store import FeatureStore
+from graphmatch.store_folder import MANIFEST, stored_format
 from tests.features import record, write
 
 
@@ -63,6 +65,8 @@ class Malicious:
         lambda folder: (folder / "label.npy").unlink(),
         edit(kind="images"),
         edit(counts={"items": 2}),
+        edit(counts={"items": -1, "rows": 4, "failed": 0, "bytes": 44}),
+        edit(counts={"items": 2, "rows": 1, "failed": 0, "bytes": 10}),
         edit(counts={"items": "2", "rows": 1, "failed": 0, "bytes": 0}),
         edit(columns={"feature": {"dtype": "<f4", "shape": [3]}}),
         edit(columns={"../secret": {"dtype": "<f4", "shape": [3]}}),
@@ -71,7 +75,7 @@ class Malicious:
         edit(version=99),
         edit(format="other"),
     ],
-    ids=range(19),
+    ids=range(21),
 )
 def test_damage_is_named_when_the_store_is_opened(tmp_path, spoil):
     write(tmp_path / "good", [record("a"), record("b")])
@@ -112,3 +116,15 @@ def test_negative_offsets_are_found(tmp_path):
     path.write_bytes(content[:-16] + np.array([9, 6], "<i8").tobytes())
     with pytest.raises(FormatError, match="ascending"):
         FeatureStore(tmp_path / "s").verify()
+
+
+def test_labels_that_are_no_list_are_an_error(tmp_path):
+    write(tmp_path / "s", [record("a")])
+    edit(job={"labels": 5})(tmp_path / "s")
+    with pytest.raises(FormatError, match="labels is 5"):
+        _ = FeatureStore(tmp_path / "s").labels
+
+
+def test_a_pipe_for_a_manifest_does_not_hang(tmp_path):
+    os.mkfifo(tmp_path / MANIFEST)
+    assert stored_format(tmp_path) is None
