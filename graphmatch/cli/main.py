@@ -55,9 +55,16 @@ def main() -> None:
     try:
         app()
     except KeyboardInterrupt:
-        _stop("interrupted; what is finished is kept, run the same command again to go on", 130)
+        _stop(_INTERRUPTED, 130)
+    except SystemExit as stop:
+        if stop.code == 130:  # typer makes this of an interrupt, without a word
+            _stop(_INTERRUPTED, 130)
+        raise
     except (ValueError, OSError, RuntimeError) as error:
         _stop(str(error), 1)
+
+
+_INTERRUPTED = "interrupted; what is finished is kept, run the same command again to go on"
 
 
 def _stop(message: str, code: int) -> None:

@@ -221,3 +221,13 @@ def test_full_tmpfs_ends_in_a_message(run, tmp_path):
         assert not list(folder.glob("**/*.tmp"))
     finally:
         subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_an_interrupt_ends_in_a_message(run, monkeypatch):
+    def interrupt(path):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("graphmatch.store_folder.stored_format", interrupt)
+    code, _, err = run("info", "store")
+    assert code == 130
+    assert err.startswith("graphmatch: interrupted; what is finished is kept")
