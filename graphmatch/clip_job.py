@@ -72,7 +72,7 @@ def extract_clips(
         batch_size=batch_size,
         partial=partial,
     )
-    kept = 0
+    kept = added = 0
     failures = []
     with FeatureWriter(folder, kind="clips", job=job, dtype=dtype, force=force) as writer:
         for source in sources:
@@ -80,13 +80,14 @@ def extract_clips(
                 kept += 1
                 continue
             error = writer.add(_record(source, describe))
+            added += 1
             writer.commit()  # a video is seconds of work
             if error is not None:
                 failures.append((source.id, error))
             if progress is not None:
                 progress(1)
         counts = writer.counts
-    return FeatureReport(**counts, kept=kept, failures=failures)
+    return FeatureReport(**counts, kept=kept, added=added, failures=failures)
 
 
 def _record(source: VideoSource, describe: Callable[..., FeatureRecord]) -> FeatureRecord:

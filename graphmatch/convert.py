@@ -73,7 +73,7 @@ def convert_features(
         >>> folder = Path(tempfile.mkdtemp())
         >>> np.save(folder / "dev_ims.npy", np.zeros((2, 36, 8), np.float32))
         >>> convert_features(folder / "dev_ims.npy", folder / "dev")
-        FeatureReport(items=2, failed=0, kept=0, rows=72)
+        FeatureReport(items=2, failed=0, kept=0, added=2, rows=72)
         >>> FeatureStore(folder / "dev").ids
         ['0', '1']
     """
@@ -121,8 +121,10 @@ def convert_features(
             if progress is not None:
                 progress(1)
         if writer is not None:
-            return FeatureReport(**writer.counts, kept=kept, failures=failures)
-    return FeatureReport(items=items, failed=len(failures), kept=0, rows=rows, failures=failures)
+            return FeatureReport(**writer.counts, kept=kept, added=items, failures=failures)
+    return FeatureReport(
+        items=items, failed=len(failures), kept=0, added=items, rows=rows, failures=failures
+    )
 
 
 def _format(path: Path, given: str | None, otherwise: str | None) -> str:

@@ -16,6 +16,7 @@ class FeatureReport:
         items: images or videos in the store, failed ones included.
         failed: those without rows; the store says why.
         kept: items that an earlier run had stored.
+        added: items that this run stored.
         rows: regions or clips in the store.
         failures: (id, error) of the items that failed in this run.
     """
@@ -23,6 +24,7 @@ class FeatureReport:
     items: int
     failed: int
     kept: int
+    added: int
     rows: int
     failures: Sequence[tuple[str, str]] = field(repr=False)
 
@@ -43,7 +45,7 @@ def report_lines(
         Lines.
 
     Example:
-        >>> report = FeatureReport(items=9, failed=1, kept=4, rows=160,
+        >>> report = FeatureReport(items=9, failed=1, kept=4, added=5, rows=160,
         ...                        failures=[("cat", "truncated JPEG")])
         >>> for line in report_lines(report, item="image", row="region", out="r", seconds=2):
         ...     print(line)
@@ -60,8 +62,7 @@ def report_lines(
     if report.kept:
         were = "was" if report.kept == 1 else "were"
         yield f"{_count(report.kept, item)} {were} kept from an earlier run"
-    done = report.items - report.kept
-    rate = f", {done / seconds:,.1f} {item}s/s" if done and seconds else ""
+    rate = f", {report.added / seconds:,.1f} {item}s/s" if report.added and seconds else ""
     yield f"{out}: {seconds:.1f} s{rate}"
     if report.failed:
         yield "failed:"

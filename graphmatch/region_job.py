@@ -87,7 +87,8 @@ def extract_regions(
         dtype: of the stored features, `float32` or `float16`.
         batch_size: images that detector and describer see at once.
         force: throw away a store of another job.
-        progress: called with the number of images of each batch when it is stored.
+        progress: called, when a batch is stored, with the number of images that are in the store
+            since the last call, kept ones included.
 
     Returns:
         Counts and failures.
@@ -100,7 +101,7 @@ def extract_regions(
     if batch_size < 1:
         raise ConfigError(f"expected a batch_size from 1 (got {batch_size})")
     job = _job(detector, describer, choice)
-    kept = 0
+    kept = added = told = 0
     failures = []
     with FeatureWriter(folder, kind="regions", job=job, dtype=dtype, force=force) as writer:
 
@@ -119,10 +120,14 @@ def extract_regions(
                 error = writer.add(_record(item))
                 if error is not None:
                     failures.append((item.id, error))
+            added += len(batch)
             if progress is not None:
-                progress(len(batch))
+                told += (now := kept + added - told)
+                progress(now)
+        if progress is not None and kept + added > told:
+            progress(kept + added - told)
         counts = writer.counts
-    return FeatureReport(**counts, kept=kept, failures=failures)
+    return FeatureReport(**counts, kept=kept, added=added, failures=failures)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,12 +234,12 @@ def _record(item: _Item) -> FeatureRecord:
         return FeatureRecord(id=item.id, error=item.error or "no regions")
     feature = regions.box.new_zeros(len(regions), 0) if regions.feature is None else regions.feature
     columns = {
-        "feature": feature.numpy(),
-        "box": regions.box.numpy(),
-        "score": regions.score.numpy(),
-        "label": regions.label.numpy(),
+        "feature": feature.numpy(force=True),  # of whatever device, with a graph or not
+        "box": regions.box.numpy(force=True),
+        "score": regions.score.numpy(force=True),
+        "label": regions.label.numpy(force=True),
         "size": np.array(regions.size, np.int32),
     }
     if regions.probability is not None:
-        columns["probability"] = regions.probability.numpy()
+        columns["probability"] = regions.probability.numpy(force=True)
     return FeatureRecord(id=item.id, columns=columns)

@@ -257,3 +257,28 @@ def test_stored_regions_of_real_photographs_are_found_again(data, tmp_path):
     assert len(overlaps) > 1500
     assert np.mean(np.array(overlaps) > 0.9) >= 0.95
     assert np.mean(cosines) >= 0.98
+
+
+def test_other_images_join_a_store_and_are_counted_alone(scenes, detector, tmp_path):
+    sources = list(read_sources(scenes))
+    extract_regions(sources[:5], tmp_path / "s", detector=detector)
+    calls = []
+    report = extract_regions(sources[3:], tmp_path / "s", detector=detector, progress=calls.append)
+    assert (report.items, report.kept, report.added) == (COUNT, 2, COUNT - 5)
+    assert sum(calls) == len(sources[3:])
+    calls.clear()
+    extract_regions(sources, tmp_path / "s", detector=detector, progress=calls.append)
+    assert sum(calls) == COUNT
+
+
+def test_features_that_require_gradients_are_stored(scenes, detector, tmp_path):
+    class Trained:
+        name, version, width = "trained", "1", 1
+        weight = torch.ones(4, 1, requires_grad=True)
+
+        def describe(self, _photos, regions):
+            return [one.box @ self.weight for one in regions]
+
+    extract_regions(read_sources(scenes), tmp_path / "s", detector=detector, describer=Trained())
+    regions = FeatureStore(tmp_path / "s")["1"].regions()
+    assert torch.equal(regions.feature[:, 0], regions.box.sum(1))
