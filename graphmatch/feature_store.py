@@ -58,7 +58,7 @@ class FeatureStore:
         self.manifest = FORMAT.read_manifest(path)
         if not (self.manifest["complete"] or partial):
             raise FormatError(
-                f"{path}: expected a finished store (this one was interrupted); "
+                f"{path}: expected a finished store (this one was interrupted, or is being written); "
                 "run the same command again, it goes on where it stopped"
             )
         try:

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from graphmatch.errors import ConfigError
+from graphmatch.errors import ConfigError, FormatError
 from graphmatch.feature_store import FeatureStore
 from graphmatch.feature_writer import FeatureWriter
 from graphmatch.folder_lock import FolderLock
@@ -37,6 +37,8 @@ def test_two_writers_do_not_mix_in_one_store(tmp_path):
         for force in (False, True):
             with pytest.raises(ConfigError, match="another run"):
                 FeatureWriter(tmp_path / "s", kind="regions", job={"tool": "test"}, force=force)
+        with pytest.raises(FormatError, match="is being written"):
+            FeatureStore(tmp_path / "s")
         writer.add(record("b"))
     FeatureStore(tmp_path / "s").verify()
     assert write(tmp_path / "s", [record("c")]).ids == ["a", "b", "c"]
