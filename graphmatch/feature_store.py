@@ -58,8 +58,8 @@ class FeatureStore:
         self.manifest = FORMAT.read_manifest(path)
         if not (self.manifest["complete"] or partial):
             raise FormatError(
-                f"{path}: expected a finished store (this one was interrupted, or is being written); "
-                "run the same command again, it goes on where it stopped"
+                f"{path}: expected a finished store (this one is being written, or its run was "
+                "interrupted); run the same command again, it goes on where it stopped"
             )
         try:
             counts = self.manifest["counts"]
