@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self, get_args
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 
 from graphmatch.errors import FormatError, check_choice
 from graphmatch.feature_record import COLUMNS, FeatureRecord, Kind, check_record
+from graphmatch.file_sources import clean_id
 from graphmatch.folder_lock import FolderLock
 from graphmatch.store_folder import MANIFEST, StoreFormat
 
@@ -137,7 +139,7 @@ class FeatureWriter:
 
     def __contains__(self, key: object) -> bool:
         """Whether an earlier run has stored an item."""
-        return key in self._earlier
+        return isinstance(key, str) and clean_id(key) in self._earlier
 
     @property
     def counts(self) -> dict[str, int]:
@@ -156,11 +158,13 @@ class FeatureWriter:
         Raises:
             OSError: the disk is full or the folder cannot be written.
         """
-        record = self._storable(record)
+        error = None if record.error is None else clean_id(record.error)
+        record = self._storable(replace(record, id=clean_id(record.id), error=error))
         self._whole = False
-        if record.id in self._added:
+        taken = (self._added, self._earlier)
+        if any(record.id in ids for ids in taken):
             number = 2
-            while f"{record.id}#{number}" in self._added:
+            while any(f"{record.id}#{number}" in ids for ids in taken):
                 number += 1
             error = f"duplicate id {record.id!r}: an earlier item has it"
             record = FeatureRecord(id=f"{record.id}#{number}", error=error)
@@ -183,7 +187,7 @@ class FeatureWriter:
         self._counts["items"] += 1
         self._counts["rows"] += len(record)
         self._write(OFFSET, np.array([self._counts["rows"]], "<i8"))
-        text = (json.dumps(line, ensure_ascii=False) + "\n").encode("utf-8", "replace")
+        text = (json.dumps(line, ensure_ascii=False) + "\n").encode()
         self._items.write(text)
         self._checksums[ITEMS] = zlib.crc32(text, self._checksums[ITEMS])
         self._counts["bytes"] += len(text)

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -330,3 +331,17 @@ def test_a_pickled_store_holds_its_path_alone(tmp_path, monkeypatch):
 def test_numbers_of_numpy_are_numbers_of_items(tmp_path):
     store = write(tmp_path / "s", [record("a"), record("b")])
     assert [store[number].id for number in np.array([1, 0])] == ["b", "a"]
+
+
+def test_ids_and_errors_with_half_characters_are_stored_once(tmp_path):
+    ids = ["a\udc80", "a\udc81", "b"]
+    store = write(tmp_path / "s", [replace(record("x"), id=id) for id in ids])
+    assert store.ids == ["a?", "a?#2", "b"]
+    with FeatureWriter(tmp_path / "s", kind="regions", job={"tool": "test"}) as writer:
+        assert all(id in writer for id in ids)
+        assert writer.add(record("b")) == "duplicate id 'b': an earlier item has it"
+        assert writer.add(FeatureRecord(id="c", error="\udc80.jpg: no such file"))
+    store = FeatureStore(tmp_path / "s")
+    assert store.ids == ["a?", "a?#2", "b", "b#2", "c"]
+    assert store.failures[-1] == ("c", "?.jpg: no such file")
+    store.verify()
