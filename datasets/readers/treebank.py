@@ -12,23 +12,27 @@ import re
 _RULES = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
-        # a quotation mark opens at the start, after a space and after a bracket
-        (r"(?:^|(?<=[ (\[{<]))(?:\"|'')", " `` "),
         (r"`+|[«“‘„]", r" \g<0> "),
+        # a quotation mark opens at the start, after a space and after a bracket
+        (r"^\"", " `` "),
+        (r"(?<=[ (\[{<])(?:\"|'')", " `` "),
         # a quoted letter, unless it is an ending such as 's
         (r"(?i)'(?=(?![mtsdn])\w\b)", "' "),
         # a full stop is a word at the very end only: it may be part of an abbreviation elsewhere
         (r"(?<=[^.])\.(?=[\])}>\"'»”’\s]*$)", " . "),
         (r"\.{2,}|--", r" \g<0> "),
         (r"[:,](?!\d)", r" \g<0> "),  # not inside 1,000 and 10:30
-        (r"[][(){}<>;@#$%&?!*]", r" \g<0> "),
+        (r"[;@#$%&?!]", r" \g<0> "),
+        (r"(?<=[^'])'(?= )", " '"),  # before endings: men's' has two
+        (r"[][(){}<>*]", r" \g<0> "),
         (r"[»”’]", r" \g<0> "),
         (r"''|\"", " '' "),
         (r"(?<=[^'\s])'(?:[sSmMdD]|ll|LL|re|RE|ve|VE|)(?!\S)", r" \g<0>"),
         (r"(?<=[^'\s])(?:n't|N'T)(?!\S)", r" \g<0>"),
         (r"(?i)\b(can)(not)\b", r"\1 \2"),
         (r"(?i)\b(gim|lem)(me)\b", r"\1 \2"),
-        (r"(?i)\b(gon|wan)(na)\b", r"\1 \2"),
+        (r"(?i)\b(gon)(na)\b", r"\1 \2"),
+        (r"(?i)\b(wan)(na)(?!\S)", r"\1 \2"),
         (r"(?i)\b(got)(ta)\b", r"\1 \2"),
         (r"(?i)\b(d)('ye)\b", r"\1 \2"),
         (r"(?i)\b(more)('n)\b", r"\1 \2"),

@@ -30,6 +30,10 @@ CASES = {
     "O'Neil's rock 'n roll": "O'Neil 's rock 'n roll",
     "a {b} <c> [d] 50% #1 @home R&B *": "a { b } < c > [ d ] 50 % # 1 @ home R & B *",
     "he ended it. (really.)": "he ended it. ( really . )",
+    "a public men's' room": "a public men 's ' room",
+    "''dog'' and ''cat''": "'' dog '' and `` cat ''",
+    '`"dog"': "` `` dog ''",
+    "wanna-be": "wanna-be",
     "": "",
     " . ": ".",
 }
