@@ -15,12 +15,15 @@ Source: bottom-up-attention.pytorch, `extract_features.py`.
 
 from __future__ import annotations
 
+import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO, Any
 
 import numpy as np
@@ -34,6 +37,17 @@ from graphmatch.feature_record import FeatureRecord
 from graphmatch.safe_pickle import read_object_stream
 
 SUFFIXES = (".npz", ".npy")
+_UNPACKING = (zlib.error, lzma.LZMAError, struct.error)
+# what numpy raises for a damaged header, whose text it parses
+_DAMAGE = (
+    ValueError,
+    TypeError,
+    MemoryError,
+    RecursionError,
+    OverflowError,
+    SyntaxError,
+    TokenError,
+)
 _NAMES: Mapping[str, tuple[str, ...]] = {
     "feature": ("x", "features", "feature", "feats", "feat"),
     "box": ("bbox", "bboxes", "boxes", "box"),
@@ -86,7 +100,7 @@ def _columns(file: Path) -> Mapping[str, Any]:
                 return {"feature": _matrix(_array(stream), None)}
         with zipfile.ZipFile(file) as archive:
             return _from_archive(archive)
-    except (OSError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, RuntimeError, EOFError, zipfile.BadZipFile, *_UNPACKING) as error:
         raise FormatError(f"the file is truncated or damaged ({error})") from error
 
 
@@ -135,13 +149,16 @@ def _from_info(stream: IO[bytes]) -> Mapping[str, Any]:
     if not isinstance(content, dict):
         raise FormatError("info: expected a dict")
     pairs = (("label", "objects_id"), ("score", "objects_conf"))
-    return {column: np.asarray(content[name]) for column, name in pairs if name in content}
+    try:
+        return {column: np.asarray(content[name]) for column, name in pairs if name in content}
+    except ValueError as error:
+        raise FormatError(f"info: expected lists of numbers ({error})") from error
 
 
 def _array(stream: IO[bytes]) -> NDArray[Any]:
     try:
         return npy.read_array(stream, allow_pickle=False)
-    except (ValueError, TypeError, MemoryError, RecursionError) as error:
+    except _DAMAGE as error:
         raise FormatError(f"expected an array of numbers ({error})") from error
 
 

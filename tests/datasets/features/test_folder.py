@@ -186,3 +186,33 @@ def test_crc_of_a_member(tmp_path):
     (tmp_path / "a.npz").write_bytes(content)
     (record,) = read_folder(tmp_path)
     assert "CRC" in record.error
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': '<f4', (",
+        "{'descr': '<f4,,', 'fortran_order': False, 'shape': (1,), }",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (9999999999999999999999, 2), }",
+    ],
+)
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_damaged_header_is_the_failure_of_its_item(tmp_path, header, zipped):
+    line = f"{header:<117}\n".encode()
+    content = b"\x93NUMPY\1\0" + len(line).to_bytes(2, "little") + line
+    np.save(tmp_path / "b.npy", np.ones((2, 3)))
+    if zipped:
+        with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+            archive.writestr("x.npy", content)
+    else:
+        (tmp_path / "a.npy").write_bytes(content)
+    bad, good = read_folder(tmp_path)
+    assert "expected an array of numbers" in bad.error
+    assert len(good) == 2
+
+
+def test_uneven_labels_are_the_failure_of_their_item(tmp_path):
+    info = {"objects_id": [[1], [1, 2]]}
+    np.savez(tmp_path / "a.npz", x=np.ones((2, 3)), info=info)
+    (bad,) = read_folder(tmp_path)
+    assert "info: expected lists of numbers" in bad.error
