@@ -83,7 +83,7 @@ class Calls:
 
     Args:
         copies: number of values that may be copied. A pickle can have the same bytes copied again
-            and again; one that is not made for it copies no more values than it has bytes.
+            and again; one that is not made for it copies at most two for each of its bytes.
     """
 
     def __init__(self, copies: int) -> None:
@@ -123,7 +123,7 @@ class Calls:
     def _copied(self, items: Any) -> Any:
         self._copies -= len(items)
         if self._copies < 0:
-            raise FormatError("expected no more values than the pickle has bytes")
+            raise FormatError("expected at most two values for each byte of the pickle")
         return items
 
     def _array(self, content: Any, kind: Any, shape: Any, order: str) -> NDArray[Any]:

@@ -29,7 +29,7 @@ class PickleMachine:
         self.place = 0
         self._stream = io.BytesIO(data)
         self._keep_bytes = keep_bytes
-        self._calls = Calls(len(data))
+        self._calls = Calls(2 * len(data))  # bytes of a string of numpy are copied twice
         self._stack: list[Any] = []
         self._marks: list[list[Any]] = []
         self._memo: dict[int, Any] = {}

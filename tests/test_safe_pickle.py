@@ -526,3 +526,9 @@ def test_no_heavy_import():
     code = "import graphmatch.safe_pickle, sys; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_long_strings_of_numpy(protocol):
+    for value in (np.bytes_(b"x" * 2000), np.str_("\u00e9" * 500)):
+        assert safe_loads(pickle.dumps(value, protocol=protocol)) == value
