@@ -181,13 +181,17 @@ def write_coco_results(
     with open_output(path, force=force) as stream:
         stream.write("[")
         separator = "\n"
+        seen: set[Any] = set()
 
         def add(record: FeatureRecord) -> None:
             nonlocal separator
             box, label = wanted(record, "box", "label")
             image = _image_id(record.id, ids)
+            if image in seen:
+                raise FormatError(f"{record.id!r}: an earlier item is image {image!r} too")
             if categories is not None and (label >= len(categories)).any():
                 raise FormatError(f"label: expected positions below {len(categories)}")
+            seen.add(image)
             score = record.columns.get("score", np.ones(len(box)))
             for (x1, y1, x2, y2), one, confidence in zip(
                 box.astype(float).tolist(), label.tolist(), score.tolist(), strict=True

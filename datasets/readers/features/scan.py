@@ -193,6 +193,7 @@ def write_scan(path: str | Path, *, repeat: int = 1, force: bool = False) -> Ite
         raise ConfigError(f"{path}: expected a name that ends in {' or '.join(ENDINGS)}")
     names = _beside(path)
     columns: list[str] = []
+    seen: set[str] = set()
     sizes: list[dict[str, int]] = []
     writers: list[Callable[[NDArray[Any]], None]] = []
     for other in names.values():
@@ -207,8 +208,13 @@ def write_scan(path: str | Path, *, repeat: int = 1, force: bool = False) -> Ite
                 columns.extend(["feature", *(n for n in ("box", "size") if n in record.columns)])
                 if "box" in columns:
                     writers.append(stack.enter_context(write_rows(names["box"], force=force)))
-            if "\n" in record.id or "\r" in record.id:
-                raise FormatError(f"{record.id!r}: expected an id without line ends")
+            if record.id != record.id.strip() or "\n" in record.id or "\r" in record.id:
+                raise FormatError(
+                    f"{record.id!r}: expected an id without line ends, or spaces around it"
+                )
+            key = _id(record.id)
+            if key in seen:
+                raise FormatError(f"{record.id!r}: an earlier item is read as {key!r} too")
             values = dict(zip(columns, wanted(record, *columns), strict=True))
             for _ in range(repeat):
                 feature(values["feature"])
@@ -218,6 +224,7 @@ def write_scan(path: str | Path, *, repeat: int = 1, force: bool = False) -> Ite
                     width, height = values["size"].tolist()
                     sizes.append({"image_w": width, "image_h": height})
                 ids.write(f"{record.id}\n")
+            seen.add(key)
 
         yield add
         for name in ("box", "size"):  # those of features that are overwritten

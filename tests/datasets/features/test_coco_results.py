@@ -229,3 +229,13 @@ def test_what_is_refused(files, tmp_path, regions, write):
             write_coco_results, tmp_path / "d", [], annotations=tmp_path / "bad.json",
             labels="position",
         )  # fmt: skip
+
+
+def test_two_items_of_one_image_are_not_mixed(tmp_path, regions):
+    one, other = regions(2, rows=2, extra=("label", "score"))
+    with write_coco_results(tmp_path / "r.json") as add:
+        add(FeatureRecord(id="007", columns=one.columns))
+        with pytest.raises(FormatError, match="'7': an earlier item is image 7 too"):
+            add(FeatureRecord(id="7", columns=other.columns))
+    (record,) = read_coco_results(tmp_path / "r.json")
+    assert len(record) == 2

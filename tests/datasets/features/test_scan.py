@@ -10,6 +10,7 @@ import pytest
 
 from graphmatch.datasets.features.scan import read_scan, write_scan
 from graphmatch.errors import ConfigError, FormatError
+from graphmatch.feature_record import FeatureRecord
 
 ENDS = ("_ims.npy", "_ims_bbx.npy", "_ims_size.npy", "_ids.txt")
 
@@ -195,7 +196,7 @@ def test_what_is_refused(official, tmp_path, regions):
     with write_scan(tmp_path / "b_ims.npy") as add:
         add(records[0])
         with pytest.raises(FormatError, match=r"expected \[6, 5\] numbers"):
-            add(regions(1, rows=7)[0])
+            add(regions(2, rows=7)[1])
         with pytest.raises(FormatError, match="column 'box'"):
             add(type(records[0])(id="1", columns={"feature": np.zeros((6, 5), "f4")}))
         with pytest.raises(FormatError, match="broken"):
@@ -242,3 +243,13 @@ def test_sizes_of_python_2(official):
             .replace(b"numpy._core", b"numpy.core")
         )  # fmt: skip
     assert [record.columns["size"].tolist() for record in read_scan(path)] == [[5, 4]] * 4
+
+
+def test_ids_that_would_be_read_as_others_are_refused(tmp_path, regions):
+    feature = regions(1)[0].columns
+    with write_scan(tmp_path / "dev_ims.npy") as add:
+        add(FeatureRecord(id="007", columns=feature))
+        for key in ("7", " a", "a ", " "):
+            with pytest.raises(FormatError, match=r"read as '7'|spaces around"):
+                add(FeatureRecord(id=key, columns=feature))
+    assert [record.id for record in read_scan(tmp_path / "dev_ims.npy")] == ["7"]
