@@ -41,7 +41,7 @@ def decode_fields(fields: Mapping[str, object]) -> dict[str, Any]:
         Columns of a record of kind `regions`, read-only.
 
     Raises:
-        FormatError: a missing field, no base64, bytes that are not `num_boxes` rows.
+        FormatError: a missing field, no base64, bytes that are not `num_boxes` rows, no box.
 
     Example:
         >>> zeros = base64.b64encode(np.zeros(4, "<f4").tobytes())
@@ -60,8 +60,11 @@ def decode_fields(fields: Mapping[str, object]) -> dict[str, Any]:
     if "image_w" in fields and "image_h" in fields:
         size = [whole_number(fields[name], name, least=1) for name in ("image_w", "image_h")]
     label, score = _rows(fields, "objects_id", count, "i"), _rows(fields, "objects_conf", count)
+    feature = _rows(fields, "features", count)
+    if not count:  # [0, 0] would not fit the other images of a store
+        raise FormatError("num_boxes = 0: expected boxes, without them features have no length")
     return {
-        "feature": _rows(fields, "features", count),
+        "feature": feature,
         "box": box,
         "size": size,
         "probability": _rows(fields, "cls_prob", count),

@@ -8,6 +8,7 @@ import gzip
 import numpy as np
 import pytest
 
+from graphmatch.convert import convert_features
 from graphmatch.datasets.features.bottom_up import read_bottom_up, write_bottom_up
 from graphmatch.errors import ConfigError, FormatError
 from graphmatch.feature_record import FeatureRecord
@@ -183,3 +184,13 @@ def test_what_a_layout_cannot_hold(tmp_path, regions, write):
     assert (tmp_path / "a").read_text() == ""
     with pytest.raises(ConfigError, match="did you mean 'lxmert'"):
         write_bottom_up(tmp_path / "b", layout="lxmrt").__enter__()
+
+
+def test_an_image_without_boxes_does_not_fail_the_others(tmp_path, regions):
+    none, one = regions(1, rows=0)[0], regions(1, seed=1)[0]
+    with write_bottom_up(tmp_path / "a.tsv") as add:
+        add(FeatureRecord(id="none", columns=none.columns))
+        add(one)
+    report = convert_features(tmp_path / "a.tsv", tmp_path / "store")
+    assert (report.items, report.failed) == (2, 1)
+    assert "num_boxes = 0" in report.failures[0][1]
