@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from graphmatch.datasets.features.records import Add, file_of, wanted
-from graphmatch.errors import ConfigError
+from graphmatch.errors import ConfigError, FormatError
 from graphmatch.feature_record import FeatureRecord
 from graphmatch.output import open_output
 
@@ -53,7 +53,16 @@ def write_item_files(
 
     def add(record: FeatureRecord) -> None:
         wanted(record, "feature")
-        with open_output(folder / file_of(record.id, suffix), force=force, binary=True) as stream:
+        file = folder / file_of(record.id, suffix)
+        # a file cannot be named like a folder: ids `a` and `a.npz/b`
+        if file.is_dir() or any((folder / part).is_file() for part in _folders(record.id)):
+            raise FormatError(f"{record.id!r}: expected an id that leads to no folder or file")
+        with open_output(file, force=force, binary=True) as stream:
             save(stream, record.columns)
 
     yield add
+
+
+def _folders(key: str) -> list[PurePosixPath]:
+    """The folders that the file of an item lies in."""
+    return list(PurePosixPath(key).parents)[:-1]

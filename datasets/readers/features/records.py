@@ -19,6 +19,9 @@ LARGEST = 1 << 30
 """Bytes of the largest array of one item that is read: a small file can claim any size."""
 
 
+_LONGEST = 220  # bytes of a name without its endings; file systems end at 255
+
+
 def make_record(
     kind: Kind, key: str, columns: Callable[[], Mapping[str, Any]], *, name: object = ""
 ) -> FeatureRecord:
@@ -173,9 +176,10 @@ def file_of(key: str, suffix: str) -> PurePosixPath:
         >>> file_of("val/7", ".npz")
         PurePosixPath('val/7.npz')
     """
-    odd = any(part in ("", ".", "..") for part in key.split("/"))
-    if odd or any(character in key for character in "\0\\:"):
-        raise FormatError(f"{key!r}: expected an id that can be the name of a file")
+    parts = key.split("/")
+    odd = any(part in ("", ".", "..") or len(part.encode()) > _LONGEST for part in parts)
+    if odd or len(parts) > 32 or any(character in key for character in "\0\\:"):
+        raise FormatError(f"{key!r:.300}: expected an id that can be the name of a file")
     return PurePosixPath(key + suffix)
 
 

@@ -216,3 +216,15 @@ def test_uneven_labels_are_the_failure_of_their_item(tmp_path):
     np.savez(tmp_path / "a.npz", x=np.ones((2, 3)), info=info)
     (bad,) = read_folder(tmp_path)
     assert "info: expected lists of numbers" in bad.error
+
+
+def test_ids_that_cannot_be_files_do_not_stop_the_others(tmp_path, regions):
+    columns = regions(1)[0].columns
+    with write_npz(tmp_path / "f") as add:
+        add(FeatureRecord(id="a", columns=columns))
+        add(FeatureRecord(id="b.npz/c", columns=columns))
+        for key in ("x" * 300, "é" * 150, "a/" * 40 + "a", "a.npz/b", "b"):
+            with pytest.raises(FormatError, match="expected an id that"):
+                add(FeatureRecord(id=key, columns=columns))
+        add(FeatureRecord(id="é" * 100, columns=columns))
+    assert [record.id for record in read_folder(tmp_path / "f")] == ["a", "b.npz/c", "é" * 100]
