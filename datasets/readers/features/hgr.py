@@ -220,6 +220,8 @@ def write_hgr_mean(
             (feature,) = wanted(record, "feature")
             if not len(feature):
                 raise FormatError(f"{record.id!r}: expected rows to take the mean of (got none)")
+            if "\0" in record.id:  # numpy cuts text at it
+                raise FormatError(f"{record.id!r}: expected an id without zero characters")
             write(feature.mean(axis=0, dtype=np.float32))  # [F]
             keys.append(record.id)
 

@@ -219,3 +219,12 @@ def test_what_is_refused(official, tmp_path, clips):
         write_hgr_mean(tmp_path / "a.npy").__enter__()
     with pytest.raises(ConfigError, match="exists"):
         write_hgr_frames(tmp_path / "a.hdf5").__enter__()
+
+
+def test_a_mean_is_not_written_under_a_name_that_numpy_would_cut(tmp_path, clips):
+    (video,) = clips(1)
+    with write_hgr_mean(tmp_path / "val_ft.npy") as add:
+        add(video)
+        with pytest.raises(FormatError, match="without zero characters"):
+            add(FeatureRecord(id="a\0", columns=video.columns))
+    assert len([*read_hgr_mean(tmp_path / "val_ft.npy", seconds_per_step=1)]) == 1
