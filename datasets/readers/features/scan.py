@@ -203,7 +203,8 @@ def write_scan(path: str | Path, *, repeat: int = 1, force: bool = False) -> Ite
         feature = stack.enter_context(write_rows(path, force=force))
 
         def add(record: FeatureRecord) -> None:
-            wanted(record, "feature")
+            if not len(*wanted(record, "feature")):  # as the first it would refuse all others
+                raise FormatError(f"{record.id!r}: expected regions (got none)")
             if not columns:
                 columns.extend(["feature", *(n for n in ("box", "size") if n in record.columns)])
                 if "box" in columns:

@@ -253,3 +253,11 @@ def test_ids_that_would_be_read_as_others_are_refused(tmp_path, regions):
             with pytest.raises(FormatError, match=r"read as '7'|spaces around"):
                 add(FeatureRecord(id=key, columns=feature))
     assert [record.id for record in read_scan(tmp_path / "dev_ims.npy")] == ["7"]
+
+
+def test_an_image_without_regions_does_not_decide_the_shape(tmp_path, regions):
+    with write_scan(tmp_path / "dev_ims.npy") as add:
+        with pytest.raises(FormatError, match="expected regions"):
+            add(FeatureRecord(id="none", columns=regions(1, rows=0)[0].columns))
+        add(regions(1, rows=2)[0])
+    assert [len(record) for record in read_scan(tmp_path / "dev_ims.npy")] == [2]
