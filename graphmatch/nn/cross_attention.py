@@ -1,0 +1,131 @@
+"""Attention between the nodes of captions and images: the SCAN family.
+
+Source: SCAN (ECCV 2018) sections 3.1 and 4, official code. Of C context items with m nodes and Q
+query items with n nodes, z are the products of all nodes. For one pair of items, contexts j and
+queries i:
+
+    z'_ji = LeakyReLU(z_ji, 0.1) / (sqrt(sum over queries i of LeakyReLU(z_ji, 0.1)^2) + 1e-8)
+    a_ji = softmax over contexts j of scale * z'_ji
+
+The first line normalises over the queries, the second over the contexts.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from graphmatch.errors import ConfigError, GraphError, check_choice
+
+FirstNorm = Literal["clipped_l2norm", "l2norm", "clipped", "softmax", "no_norm"]
+_BOUNDED = ("clipped_l2norm", "l2norm", "softmax")  # |z'| <= 1
+_LARGEST = 40.0  # exp(2 * 40) times the square of some hundred nodes is a float32 number
+
+
+def check_first_norm(first_norm: str) -> None:
+    """Raise `ConfigError` for a first normalisation that there is not.
+
+    Args:
+        first_norm: its name.
+
+    Raises:
+        ConfigError: an unknown name, or one of two that the official code names but cannot run.
+    """
+    if first_norm in ("l1norm", "clipped_l1norm"):
+        raise ConfigError(
+            f"first_norm {first_norm!r}: the official code has the name, but calls a function that "
+            "does not exist; use 'l2norm' or 'clipped_l2norm'"
+        )
+    check_choice("first_norm", first_norm, get_args(FirstNorm))
+
+
+def attention_weights(
+    products: Tensor,
+    scale: float,
+    *,
+    first_norm: FirstNorm = "clipped_l2norm",
+    context_mask: Tensor | None = None,
+    query_mask: Tensor | None = None,
+    normalise: bool = False,
+) -> Tensor:
+    """How much each query node attends to each context node.
+
+    Without `normalise` the weights of a query are right up to one positive factor, which is all
+    that a cosine with the attended context needs; where |z'| <= 1 and the scale is moderate they
+    are exp(scale * z'), without a maximum or a sum.
+
+    Args:
+        products: [C, m, Q, n] products z of m context nodes and n query nodes, at least float32.
+        scale: inverse temperature, lambda of the paper (9 for t2i, 4 for i2t).
+        first_norm: what is done to products first: "clipped_l2norm" as above, "l2norm" without
+            LeakyReLU, "clipped" LeakyReLU alone, "softmax" over the queries, "no_norm" nothing.
+        context_mask: [C, m] bool, which context nodes are real; all if None.
+        query_mask: [Q, n] bool, which query nodes are real; all if None.
+        normalise: whether weights of each query sum to 1 over the contexts.
+
+    Returns:
+        [C, m, Q, n] weights, 0 for contexts that are not real; those of queries that are not real
+        mean nothing. Allocates a few tensors of this size; `products` is not changed.
+
+    Raises:
+        ConfigError: an unknown first normalisation.
+        GraphError: products or masks of another shape.
+
+    Example:
+        >>> products = torch.tensor([[0.3, 0.3], [0.1, 0.2]]).view(1, 2, 1, 2)
+        >>> attention_weights(products, 4.0, normalise=True).view(2, 2)
+        tensor([[0.7388, 0.3210],
+                [0.2612, 0.6790]])
+    """
+    check_first_norm(first_norm)
+    _check_shapes(products, context_mask, query_mask)
+    in_place = not (torch.is_grad_enabled() and products.requires_grad)
+    logits = _first(products, scale, first_norm, query_mask, in_place)
+    gaps = None if context_mask is None else ~context_mask[:, :, None, None]  # [C, m, 1, 1]
+    if first_norm not in _BOUNDED or scale > _LARGEST:
+        if gaps is not None:
+            logits = logits.masked_fill(gaps, torch.finfo(logits.dtype).min)
+        logits = logits - logits.detach().amax(dim=1, keepdim=True)
+    weights = logits.exp_() if in_place else logits.exp()
+    if gaps is not None:
+        weights = weights.masked_fill_(gaps, 0) if in_place else weights.masked_fill(gaps, 0)
+    if normalise:
+        total = weights.sum(dim=1, keepdim=True)  # [C, 1, Q, n]
+        weights = weights / total.clamp(min=torch.finfo(total.dtype).tiny)
+    return weights
+
+
+def _first(
+    products: Tensor, scale: float, first_norm: str, query_mask: Tensor | None, in_place: bool
+) -> Tensor:
+    """A new tensor: scale * z'."""
+    if first_norm == "softmax":
+        if query_mask is not None:
+            products = products.masked_fill(~query_mask, torch.finfo(products.dtype).min)
+        return products.softmax(dim=-1) * scale
+    if first_norm.startswith("clipped"):
+        clipped = functional.leaky_relu(products, 0.1)
+    else:
+        clipped = products.clone() if in_place else products
+    if query_mask is not None:
+        gaps = ~query_mask
+        clipped = clipped.masked_fill_(gaps, 0) if in_place else clipped.masked_fill(gaps, 0)
+    if not first_norm.endswith("l2norm"):
+        return clipped.mul_(scale) if in_place else clipped * scale
+    length = torch.linalg.vector_norm(clipped, dim=-1, keepdim=True)  # [C, m, Q, 1]
+    factor = scale / (length + 1e-8)
+    return clipped.mul_(factor) if in_place else clipped * factor
+
+
+def _check_shapes(products: Tensor, context_mask: Tensor | None, query_mask: Tensor | None) -> None:
+    if products.dim() != 4:
+        raise GraphError(f"products: expected [C, m, Q, n] (got {list(products.shape)})")
+    for name, mask, shape in (
+        ("context_mask", context_mask, products.shape[:2]),
+        ("query_mask", query_mask, products.shape[2:]),
+    ):
+        if mask is not None and mask.shape != shape:
+            raise GraphError(f"{name}: expected {list(shape)} (got {list(mask.shape)})")
