@@ -7,7 +7,7 @@ import math
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
-from graphmatch.errors import ConfigError
+from graphmatch.errors import ConfigError, GraphError
 
 
 class RegionEncoder(nn.Module):
@@ -53,7 +53,14 @@ class RegionEncoder(nn.Module):
             x: [..., F] region features.
 
         Returns:
-            [..., d].
+            [..., d], in the dtype of the parameters.
+
+        Raises:
+            GraphError: features of another length.
         """
-        encoded: Tensor = self.linear(x)
+        if x.size(-1) != self.linear.in_features:
+            raise GraphError(
+                f"expected region features of {self.linear.in_features} numbers (got {x.size(-1)})"
+            )
+        encoded: Tensor = self.linear(x.to(self.linear.bias.dtype))
         return encoded
