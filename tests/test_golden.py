@@ -32,10 +32,11 @@ from tests.golden_interbert import (
     check_region_mask,
     check_text_mask,
 )
+from tests.golden_scan import FAMILIES as SCAN
 
 OPEN = {
     "hgr": "model globalmatch contrastive_loss train_steps eval_metrics",
-    "scan": "model option_grid weight_norm_encoder retrieval_metrics caption_encoding",
+    "scan": "retrieval_metrics",
     "gsmn": "model",
     "imram": "model",
     "drn": "forward fullsize targets losses postprocess metrics train_three_stages",
@@ -184,4 +185,5 @@ FAMILIES = {
     ("interbert", "region_mask"): check_region_mask,
     ("interbert", "paper_rule"): check_paper_rule,
     ("interbert", "preprocess"): check_preprocess,
+    **SCAN,
 }
