@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from graphmatch.columns import GraphColumns
-from graphmatch.errors import ConfigError, GraphError
+from graphmatch.datasets.role_limits import limit_roles
+from graphmatch.errors import GraphError
 from graphmatch.parse import role_id
 
 _END = 1  # the official padding word is EOS
@@ -50,9 +51,8 @@ def role_slots(
 ) -> RoleSlots:
     """A role graph in the official fixed arrays.
 
-    Nodes are taken in file order until the slots are full; a node whose first word lies past the
-    last one is skipped. The event sends to actions; actions and entities send to each other. Rows
-    are divided by their sum.
+    They hold what `graphmatch.datasets.role_limits.limit_roles` keeps, in file order. The event
+    sends to actions; actions and entities send to each other. Rows are divided by their sum.
 
     Args:
         graph: a role graph.
@@ -78,15 +78,10 @@ def role_slots(
                [0.5, 0. , 0.5],
                [0. , 1. , 0. ]], dtype=float32)
     """
-    if min(max_words, actions, entities) < 1:
-        raise ConfigError(f"expected sizes from 1 (got {(max_words, actions, entities)})")
-    if not graph.is_roles:
-        raise GraphError("expected a role graph (got a dependency graph); node 0 is no event")
-    spans: list[list[int]] = [[] for _ in graph.kind]
-    for node, position in zip(graph.span_node, graph.span_word, strict=True):
-        spans[node].append(position)
-    if len(spans[0]) != len(word):
-        raise GraphError(f"expected {len(spans[0])} word ids, one a word (got {len(word)})")
+    words = len(graph.words_of(0)) if graph.kind else 0
+    graph = limit_roles(graph, max_words=max_words, actions=actions, entities=entities)
+    if words != len(word):
+        raise GraphError(f"expected {words} word ids, one a word (got {len(word)})")
 
     length = min(max_words, len(word))
     ids = np.full(max_words, _END, dtype=np.int64)  # [W]
@@ -98,25 +93,20 @@ def role_slots(
     first = {"action": 0, "entity": actions}
     used = {"action": 0, "entity": 0}
     role = np.zeros(actions + entities, dtype=np.int64)  # [V + E]
-    slot = {0: 0}  # node of the graph -> row of `relation`
+    slot = [0]  # row of `relation` of each node
     for node in range(1, len(graph)):
         kind = graph.kind[node]
-        if kind not in used:
-            raise GraphError(f"expected actions and entities after the event (got {kind!r})")
-        number = used[kind]
-        if number == len(masks[kind]) or not spans[node] or min(spans[node]) >= max_words:
-            continue
+        masks[kind][used[kind], list(graph.words_of(node))] = True
+        place = first[kind] + used[kind]
+        role[place] = role_id(graph.role[node])
+        slot.append(1 + place)
         used[kind] += 1
-        masks[kind][number, [p for p in spans[node] if p < max_words]] = True
-        role[first[kind] + number] = role_id(graph.role[node])
-        slot[node] = 1 + first[kind] + number
 
     relation = np.zeros((1 + actions + entities,) * 2, dtype=np.float32)  # [N, N]
     for source, target in zip(graph.source, graph.target, strict=True):
-        if source in slot and target in slot:
-            relation[slot[target], slot[source]] = 1
-            if source != 0:
-                relation[slot[source], slot[target]] = 1
+        relation[slot[target], slot[source]] = 1
+        if source != 0:
+            relation[slot[source], slot[target]] = 1
     total = relation.sum(axis=1, keepdims=True)
     relation /= np.where(total > 0, total, 1)
     return RoleSlots(
