@@ -19,9 +19,9 @@ def limit_roles(
 ) -> GraphColumns:
     """A role graph with what the official reader keeps of it.
 
-    The first `max_words` words stay. Nodes are taken in file order until there are `actions` actions
-    and `entities` entities; a node whose first word lies past the last one is skipped. An edge
-    stays if both of its nodes do, so an entity may lose its actions.
+    The first `max_words` words stay. Nodes are taken in file order until there are `actions`
+    actions and `entities` entities; a node whose first word lies past the last one is skipped. An
+    edge stays if both of its nodes do, so an entity may lose its actions.
 
     Args:
         graph: a role graph.
