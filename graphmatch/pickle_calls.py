@@ -5,9 +5,9 @@ Nothing here is ever looked up by a name from a file: a name is compared with th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,7 +84,13 @@ class Calls:
     Args:
         copies: number of values that may be copied. A pickle can have the same bytes copied again
             and again; one that is not made for it copies at most two for each of its bytes.
+
+    Attributes:
+        more: further names that a derived class knows, with what stands for a call; None for a name
+            that is not called.
     """
+
+    more: ClassVar[Mapping[str, Callable[..., Any] | None]] = {}
 
     def __init__(self, copies: int) -> None:
         self._copies = copies
@@ -95,19 +101,21 @@ class Calls:
         full = full.replace("__builtin__.", "builtins.", 1).replace(
             "numpy._core.", "numpy.core.", 1
         )
-        if full not in _CALLS and full not in _NAMES:
+        if full not in _CALLS and full not in _NAMES and full not in self.more:
             raise FormatError(f"it asks for {full!r:.200}; {ONLY}")
         return Global(full)
 
     def call(self, function: object, arguments: tuple[Any, ...]) -> Any:
         """What stands for a call."""
-        found = _CALLS.get(function.name) if isinstance(function, Global) else None
+        name = function.name if isinstance(function, Global) else ""
+        found = _CALLS.get(name) or self.more.get(name)
         if found is None:
             raise FormatError(f"it calls what is no function that is known; {ONLY}")
         return found(self, *arguments)
 
-    def build(self, target: object, state: tuple[Any, ...]) -> Any:
+    def build(self, target: object, state: Any) -> Any:
         """A type or an array, completed by its state."""
+        state = expect(state, tuple, Arguments)
         if isinstance(target, DType):
             if state[2] is not None or state[5] not in (-1, target.dtype.itemsize):
                 raise FormatError("expected an array of numbers or strings")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import codecs
 import io
 import pickletools
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar
 
 from graphmatch.errors import FormatError
 from graphmatch.pickle_calls import HIDDEN, ONLY, Arguments, Array, Calls, expect, keys, plain
@@ -20,16 +20,23 @@ class PickleMachine:
     Args:
         data: the pickle.
         keep_bytes: whether strings of Python 2 become bytes, not text.
+        start: byte where the pickle starts.
 
     Attributes:
-        place: byte of the opcode that is being read.
+        place: byte of the opcode that is being read; after `run`, of the last one.
+        calls: class of what stands for calls.
+        more: further opcodes that a derived class knows, with what each does.
     """
 
-    def __init__(self, data: bytes, *, keep_bytes: bool = False) -> None:
-        self.place = 0
+    calls: ClassVar[type[Calls]] = Calls
+    more: ClassVar[Mapping[str, Callable[[Any, Any], object]]] = {}
+
+    def __init__(self, data: bytes, *, keep_bytes: bool = False, start: int = 0) -> None:
+        self.place = start
         self._stream = io.BytesIO(data)
+        self._stream.seek(start)
         self._keep_bytes = keep_bytes
-        self._calls = Calls(2 * len(data))  # bytes of a string of numpy are copied twice
+        self._calls = self.calls(2 * len(data))  # bytes of a string of numpy are copied twice
         self._stack: list[Any] = []
         self._marks: list[list[Any]] = []
         self._memo: dict[int, Any] = {}
@@ -55,7 +62,7 @@ class PickleMachine:
                 argument: Any = _quoted(stream.readline())
             else:
                 argument = None if opcode.arg is None else opcode.arg.reader(stream)
-            action = _ACTIONS.get(opcode.name)
+            action = _ACTIONS.get(opcode.name) or self.more.get(opcode.name)
             if action is None:
                 what = f" for {argument.replace(' ', '.')!r:.200}" if opcode.name == "INST" else ""
                 raise FormatError(f"it asks{what} with opcode {opcode.name}; {ONLY}")
@@ -135,7 +142,7 @@ class PickleMachine:
 
     def _build(self, _: None) -> None:
         target, state = self._pair()
-        self._push(self._calls.build(target, expect(state, tuple, Arguments)))
+        self._push(self._calls.build(target, state))
 
 
 def _quoted(line: bytes) -> str:

@@ -1,0 +1,192 @@
+"""Checkpoints: folders of `config.json`, `model.safetensors` and `vocab.json`."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from graphmatch.config import config_from_values, config_values
+from graphmatch.errors import CheckpointError, ConfigError, FormatError
+from graphmatch.models.table import find_model, model_name
+from graphmatch.vocab import Vocabulary
+
+if TYPE_CHECKING:
+    from torch import nn
+
+CONFIG, WEIGHTS, VOCABULARY = "config.json", "model.safetensors", "vocab.json"
+"""The files of a checkpoint."""
+_FORMAT = "graphmatch-checkpoint"
+_VERSION = 1
+
+
+def save_checkpoint(
+    folder: str | Path, model: nn.Module, vocabulary: Vocabulary, *, force: bool = False
+) -> None:
+    """Write a model, its configuration and its vocabulary; all of it appears, or nothing.
+
+    Args:
+        folder: the folder to make.
+        model: a model of `graphmatch.models.table`.
+        vocabulary: the words of its captions.
+        force: replace a checkpoint that is there. Nothing else is ever replaced.
+
+    Raises:
+        ConfigError: a folder with something else in it, or a checkpoint without `force`; a model
+            that is not in the table; a configuration that is no JSON.
+        CheckpointError: a vocabulary of another length than the model's, or numbers that are
+            infinite or NaN.
+        OSError: the disk is full or the folder cannot be written; nothing is left behind.
+
+    Example:
+        >>> from graphmatch.models.scan import SCAN, SCANConfig
+        >>> model = SCAN(SCANConfig(vocabulary=2, feature_size=4, word_size=3, embed_size=2))
+        >>> folder = Path(tempfile.mkdtemp()) / "scan"
+        >>> save_checkpoint(folder, model, Vocabulary(("<unk>", "dog"), "<unk>"))
+        >>> sorted(path.name for path in folder.iterdir())
+        ['config.json', 'model.safetensors', 'vocab.json']
+    """
+    from safetensors.torch import save_file
+
+    from graphmatch.weights import check_finite
+
+    folder = Path(folder)
+    config: Any = model.config
+    content = {
+        "format": _FORMAT,
+        "version": _VERSION,
+        "model": model_name(model),
+        "config": config_values(config),
+    }
+    tensors = {name: value.detach().cpu() for name, value in model.state_dict().items()}
+    check_words(config, vocabulary)
+    check_finite(tensors)
+    check_checkpoint_folder(folder, force=force)
+    folder = folder.resolve()  # a link keeps its place
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(
+        prefix=f"{folder.name}.{os.getpid()}.", suffix=".tmp", dir=folder.parent
+    ) as temporary:
+        new, old = Path(temporary) / "new", Path(temporary) / "old"
+        new.mkdir()
+        text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+        (new / CONFIG).write_text(text, encoding="utf-8")
+        # copies: safetensors writes no views, and no two names for the same numbers
+        copies = {name: value.clone().contiguous() for name, value in tensors.items()}
+        save_file(copies, new / WEIGHTS, metadata={"format": "pt"})
+        vocabulary.save(new / VOCABULARY)
+        if folder.exists():
+            folder.rename(old)
+        try:
+            new.rename(folder)
+        except BaseException:
+            if old.exists():
+                old.rename(folder)
+            raise
+
+
+def load_checkpoint(folder: str | Path) -> tuple[Any, Vocabulary]:
+    """Read a checkpoint that `save_checkpoint` wrote.
+
+    Args:
+        folder: the checkpoint.
+
+    Returns:
+        The model, on the CPU and in evaluation mode, and its vocabulary. The state of torch's
+        random numbers is not touched.
+
+    Raises:
+        CheckpointError: no checkpoint, a damaged one, one of a newer version; a tensor that is
+            missing, unexpected, misshaped, of another type, or not finite.
+
+    Example:
+        >>> from graphmatch.models.scan import SCAN, SCANConfig
+        >>> config = SCANConfig(vocabulary=2, feature_size=4, word_size=3, embed_size=2)
+        >>> folder = Path(tempfile.mkdtemp()) / "scan"
+        >>> save_checkpoint(folder, SCAN(config), Vocabulary(("<unk>", "dog"), "<unk>"))
+        >>> model, vocabulary = load_checkpoint(folder)
+        >>> model.config == config, vocabulary.words
+        (True, ('<unk>', 'dog'))
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from graphmatch.weights import new_model
+
+    folder = Path(folder)
+    missing = [name for name in (CONFIG, WEIGHTS, VOCABULARY) if not (folder / name).is_file()]
+    if missing:
+        raise CheckpointError(f"{folder}: expected a checkpoint (no {', '.join(missing)})")
+    try:
+        name, config = _read_config(folder / CONFIG)
+        vocabulary = Vocabulary.load(folder / VOCABULARY)
+        check_words(config, vocabulary)
+        model = new_model(name, config, load_file(folder / WEIGHTS))
+    except CheckpointError as error:
+        raise CheckpointError(f"{folder}: {error}") from error
+    except (ConfigError, FormatError, SafetensorError) as error:
+        raise CheckpointError(f"{folder}: the checkpoint is damaged: {error}") from error
+    return model, vocabulary
+
+
+def check_words(config: Any, vocabulary: Vocabulary) -> None:
+    """Raise `CheckpointError` if a model has another number of words than a vocabulary.
+
+    Args:
+        config: the model's configuration.
+        vocabulary: the words.
+
+    Raises:
+        CheckpointError: they differ.
+    """
+    if config.vocabulary != len(vocabulary):
+        raise CheckpointError(
+            f"expected a vocabulary of {config.vocabulary} words, as many as the model embeds (got "
+            f"{len(vocabulary)})"
+        )
+
+
+def check_checkpoint_folder(folder: str | Path, *, force: bool) -> None:
+    """Raise `ConfigError` if a checkpoint must not be written to a folder.
+
+    Args:
+        folder: the folder.
+        force: whether a checkpoint that is there may be replaced.
+
+    Raises:
+        ConfigError: a file, a folder with something else in it, or a checkpoint without `force`.
+    """
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder}: expected a folder for the checkpoint (got a file)")
+    present = sorted(entry.name for entry in folder.iterdir()) if folder.exists() else []
+    foreign = [name for name in present if name not in (CONFIG, WEIGHTS, VOCABULARY)]
+    if foreign:
+        raise ConfigError(
+            f"{folder}: expected a new or empty folder, or a checkpoint (got {foreign[:3]})"
+        )
+    if present and not force:
+        raise ConfigError(f"{folder}: the checkpoint exists; --force to replace it")
+
+
+def _read_config(path: Path) -> tuple[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        kind, version = content["format"], content["version"]
+        if kind != _FORMAT or not isinstance(version, int) or version < 1:
+            raise FormatError(f"expected format {_FORMAT} (got {kind!r}, version {version!r})")
+        if version > _VERSION:
+            raise CheckpointError(
+                f"expected checkpoint version {_VERSION} or older (got {version}); it was written "
+                "by a newer graphmatch: upgrade"
+            )
+        name, values = content["model"], content["config"]
+        if not isinstance(name, str) or not isinstance(values, dict):
+            raise TypeError("model or config")
+    except (CheckpointError, FormatError):
+        raise
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise FormatError(f"{CONFIG}: {error}") from error
+    return name, config_from_values(find_model(name).config_class(), values)
