@@ -25,6 +25,7 @@ from graphmatch.parse import ROLES, Parse
 from graphmatch.parsers.dependencies import adjacency
 from graphmatch.parsers.roles import role_graph_from_tags
 from tests.golden_clips import check_frame_selection, check_moments
+from tests.golden_gsmn import FAMILIES as GSMN
 from tests.golden_gsmn_polar import check_polar
 from tests.golden_interbert import (
     check_paper_rule,
@@ -37,7 +38,6 @@ from tests.golden_scan import FAMILIES as SCAN
 OPEN = {
     "hgr": "model globalmatch contrastive_loss train_steps eval_metrics",
     "scan": "retrieval_metrics",
-    "gsmn": "model",
     "imram": "model",
     "drn": "forward fullsize targets losses postprocess metrics train_three_stages",
     "marn": "full apgru ddma maf_title_buckets",
@@ -185,5 +185,6 @@ FAMILIES = {
     ("interbert", "region_mask"): check_region_mask,
     ("interbert", "paper_rule"): check_paper_rule,
     ("interbert", "preprocess"): check_preprocess,
+    **GSMN,
     **SCAN,
 }

@@ -1,0 +1,400 @@
+"""GSMN: images and captions matched node by node, then along the edges of two graphs.
+
+Source: Graph Structured Network for Image-Text Matching, C. Liu et al., CVPR 2020, arXiv
+2004.00277; official code, `model.py`. Words u_j and regions v_i are SCAN's, see
+`graphmatch.models.scan`. Both directions of attention are computed; with queries q (words for the
+textual graph, regions for the visual one) and contexts c (regions, words):
+
+| step | here | field |
+|---|---|---|
+| a_ij = softmax over contexts of lambda z'_ij, section 3.2.1 | `attention_weights` | `scale` |
+| x_i = cos of q_i and sum_j a_ij c_j in each of t blocks | `attended_block_cosine` | `blocks` |
+| textual edges: word similarity, sparse times the dependencies | `TextualGraph.edges` | `graph` |
+| visual edges: Gaussian kernels over polar coordinates of boxes | `PolarKernels` | `kernels` |
+| h_i = concat_k (W_k sum_j w_ijk x_j + b_k), section 3.2.2 | `KernelConv` | `propagation` |
+| s_i = W2 tanh(W1 h_i + b1) + b2; mean over a graph's nodes | `models.gsmn_graphs` | |
+| S = textual score + visual score | `GSMN.score_tile` | |
+| loss: hinge with hardest negatives, summed | `GSMN.loss` | `margin`, `negatives` |
+
+Where paper and released code differ, the code made the published numbers:
+
+* `propagation="paper"` is the published equation, x_j of the neighbours. `"official"` is what the
+  released code computes: it puts the node's own x_i in the place of every x_j. Then the dense and
+  the sparse model are one function (but for a word that depends on itself), the parses have no
+  effect, and boxes act only by S_ik = sum_j w_ijk. Released checkpoints need "official".
+* The attention has SCAN's LeakyReLU and first l2 norm, the paper's formula has not.
+* No activation follows the convolution; b_k on the textual graph only; Gaussian weights sum to 1
+  over the kernels, not over the neighbours; the l2 norm of textual edges, and the scalar of each
+  kernel there, cancel in the normalisation that follows.
+* Boxes of the released checkpoints were divided several times: `graphmatch.regions.official_boxes`.
+
+The Gaussian weights are the numerically safe form in both settings; it equals the official one
+wherever that is finite. "Sparse + dense" in the paper is the mean of two trained models' scores:
+`graphmatch.models.ensemble`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, get_args
+
+import torch
+from torch import Tensor
+
+from graphmatch.encoded import Encoded
+from graphmatch.errors import ConfigError, GraphError, check_choice
+from graphmatch.models.gsmn_alignment import GSMNAlignment, node_matches
+from graphmatch.models.gsmn_graphs import Propagation, TextualGraph, VisualGraph
+from graphmatch.models.matcher import Matcher
+from graphmatch.models.scan import SCANConfig
+from graphmatch.models.scan import official_keys as scan_keys
+from graphmatch.nn.block_cosine import (
+    at_least_float32,
+    attended_block_cosine,
+    block_gram,
+    split_blocks,
+)
+from graphmatch.nn.cross_attention import attention_weights
+from graphmatch.nn.hinge_loss import hinge_loss
+from graphmatch.nn.l2norm import l2_normalise
+from graphmatch.nn.pad_nodes import pad_nodes
+from graphmatch.nn.region_encoder import RegionEncoder
+from graphmatch.nn.word_encoder import WordEncoder
+from graphmatch.regions.polar import pairwise_polar
+
+GraphKind = Literal["sparse", "dense"]
+Negatives = Literal["hardest", "all"]
+CHUNK = 1 << 21
+"""Numbers that the products of one step of `score_tile` hold: 8 MB, which the caches keep."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GSMNConfig:
+    """Options of `GSMN`; sizes are the paper's for Flickr30K.
+
+    Raises:
+        ConfigError: an impossible value.
+
+    Example:
+        >>> GSMNConfig(vocabulary=8481, graph="dense", propagation="official").blocks
+        16
+    """
+
+    vocabulary: int  # number of words, special symbols included: 8481 Flickr30K, 11353 COCO
+    feature_size: int = 2048  # numbers of a region feature
+    word_size: int = 300  # numbers of an embedded word
+    embed_size: int = 1024  # numbers of an encoded word or region
+    graph: GraphKind = "sparse"  # textual edges: dependencies, or every pair of words
+    propagation: Propagation = "paper"  # x of the neighbours, or the node's own; see the module
+    scale: float = 20.0  # lambda, inverse temperature: 20 Flickr30K, 10 COCO
+    blocks: int = 16  # t, blocks of a vector; the code's num_block and feat_dim
+    hidden: int = 32  # H, numbers of a node after the convolution; the code's hid_dim
+    kernels: int = 8  # K, kernels of the convolutions; divides `hidden`
+    weight_norm: bool = False  # of the regions' linear map; the code's precomp_enc_type weight_norm
+    bidirectional: bool = True  # GRU in both directions; every published model
+    margin: float = 0.2  # of the loss, in units of scores
+    negatives: Negatives = "hardest"  # in the loss; the code's max_violation
+    ignore_same: bool = False  # captions of one image are no negatives; the code takes them as such
+
+    def __post_init__(self) -> None:
+        check_choice("graph", self.graph, get_args(GraphKind))
+        check_choice("propagation", self.propagation, get_args(Propagation))
+        check_choice("negatives", self.negatives, get_args(Negatives))
+        sizes = ("vocabulary", "feature_size", "word_size", "embed_size")
+        for name in (*sizes, "blocks", "hidden", "kernels"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name}: expected at least 1 (got {getattr(self, name)})")
+        for name, total in (("blocks", self.embed_size), ("kernels", self.hidden)):
+            if total % getattr(self, name):
+                got = getattr(self, name)
+                raise ConfigError(f"{name}: expected a divisor of {total} (got {got})")
+        if not 0 < self.scale < math.inf:
+            raise ConfigError(f"scale: expected a number above 0 (got {self.scale})")
+        if not 0 <= self.margin < math.inf:
+            raise ConfigError(f"margin: expected a number from 0 (got {self.margin})")
+
+
+class GSMN(Matcher):
+    """Graph structured network; see the module for the equations.
+
+    Args:
+        config: sizes and options.
+
+    Example:
+        >>> from graphmatch.graphs.batch import batch_graphs
+        >>> from graphmatch.graphs.region import RegionGraph
+        >>> config = GSMNConfig(vocabulary=9, feature_size=6, word_size=4, embed_size=8, blocks=2)
+        >>> box, size = torch.tensor([[0.0, 0.0, 0.5, 1.0]]), torch.tensor([[640.0, 480.0]])
+        >>> image = RegionGraph(x=torch.randn(1, 6), box=box, size=size)
+        >>> GSMN(config).encode_visual(batch_graphs([image, image]))
+        Encoded(2 items, 1 nodes, 8 features)
+    """
+
+    tile: ClassVar[tuple[int, int]] = (32, 64)
+
+    def __init__(self, config: GSMNConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.regions = RegionEncoder(
+            config.feature_size, config.embed_size, weight_norm=config.weight_norm
+        )
+        self.words = WordEncoder(
+            config.vocabulary,
+            word_size=config.word_size,
+            hidden=config.embed_size,
+            bidirectional=config.bidirectional,
+        )
+        sizes = config.blocks, config.hidden, config.kernels
+        self.visual = VisualGraph(*sizes, config.propagation)
+        self.textual = TextualGraph(*sizes, config.propagation)
+
+    def encode_text(self, texts: Any) -> Encoded:
+        """Encode captions, marks included.
+
+        Args:
+            texts: PyG batch of n `TextGraph`, as `batch_graphs(graphs, follow=("word",))` makes it;
+                for `graph="sparse"` dependency graphs, one node a word.
+
+        Returns:
+            n items; nodes are words. `extra["adjacency"]` [n, L, L] if the graph is sparse:
+            undirected, self loops added, so that a word that depends on itself has 2.
+
+        Raises:
+            GraphError: no `word_ptr`, role graphs, a caption without words, an id out of range.
+        """
+        ptr = texts.get("word_ptr")
+        if ptr is None:
+            raise GraphError(
+                "texts: no word_ptr; make it by batch_graphs(graphs, follow=('word',))"
+            )
+        nodes, mask, _ = self.words(texts.word, ptr)
+        text = Encoded(nodes=l2_normalise(nodes), mask=mask)
+        if self.config.graph == "dense":
+            return text
+        if not torch.equal(texts.ptr, ptr):
+            raise GraphError(
+                "the sparse graph needs dependency graphs, one node a word (got role graphs); "
+                "parse for dependencies, or use graph='dense'"
+            )
+        item = texts.batch[texts.edge_index[0]]  # [E]
+        source, target = texts.edge_index - ptr[item]
+        adjacency = torch.diag_embed(mask.to(nodes.dtype))  # [n, L, L]
+        edges = torch.zeros_like(adjacency)
+        edges[item, source, target] = edges[item, target, source] = 1
+        return text.with_extra(axes={"adjacency": (1, 2)}, adjacency=adjacency + edges)
+
+    def encode_visual(self, visuals: Any) -> Encoded:
+        """Encode images.
+
+        Args:
+            visuals: PyG batch of n `RegionGraph`.
+
+        Returns:
+            n items; nodes are regions. `extra["box"]` [n, R, 4] holds their boxes.
+        """
+        nodes, mask = pad_nodes(l2_normalise(self.regions(visuals.x)), visuals.ptr)
+        box, _ = pad_nodes(visuals.box.to(nodes.dtype), visuals.ptr)
+        return Encoded(nodes=nodes, mask=mask).with_extra(axes={"box": (1,)}, box=box)
+
+    def prepare_text(self, text: Encoded) -> Encoded:
+        """Add lengths and Gram matrices by block, and the edges of the textual graph."""
+        edges = self._textual_edges(text)  # [n, L, L]
+        if self.config.propagation == "official":
+            return self._with_blocks(text).with_extra(axes={"edges": (1,)}, edges=edges.sum(-1))
+        return self._with_blocks(text).with_extra(axes={"edges": (1, 2)}, edges=edges)
+
+    def prepare_visual(self, visual: Encoded) -> Encoded:
+        """Add lengths and Gram matrices by block, and the edges of the visual graph."""
+        weight = self._visual_edges(visual)  # [n, R, R, K]
+        if self.config.propagation == "official":
+            merged = self.visual.merged(weight.sum(dim=-2))  # [n, R, H, t]
+            return self._with_blocks(visual).with_extra(axes={"edges": (1,)}, edges=merged)
+        weight = weight.permute(0, 3, 1, 2).contiguous()  # [n, K, R, R]
+        return self._with_blocks(visual).with_extra(axes={"edges": (2, 3)}, edges=weight)
+
+    def score_tile(self, visual: Encoded, text: Encoded) -> Tensor:
+        """Scores of all pairs of prepared items; see `Matcher.score_tile`.
+
+        Works in steps of a few images, so that the products by block stay in the caches.
+
+        Args:
+            visual: n_v prepared images.
+            text: n_t prepared captions.
+
+        Returns:
+            [n_v, n_t]. An item without nodes has the constant of its graph as its part.
+        """
+        size = self.config.blocks * visual.nodes.size(1) * text.nodes[..., 0].numel()
+        step = max(1, CHUNK // max(size, 1))
+        words = text.nodes.transpose(0, 1).flatten(0, 1)  # [n Q, d]
+        words = split_blocks(words, self.config.blocks).permute(1, 2, 0)  # [t, d/t, n Q]
+        parts = [
+            self._score_step(visual[start : start + step], text, words)
+            for start in range(0, len(visual), step)
+        ]
+        return torch.cat(parts) if parts else text.extra["lengths"].new_zeros(0, len(text))
+
+    def _score_step(self, visual: Encoded, text: Encoded, words: Tensor) -> Tensor:
+        """[C, Q] scores; `words` are the captions' nodes by block."""
+        (images, regions, _), blocks = visual.nodes.shape, self.config.blocks
+        by_block = split_blocks(visual.nodes, blocks).flatten(0, 1).transpose(0, 1)
+        products = at_least_float32(by_block @ words)  # [t, C R, n Q]
+        products = products.view(blocks, images, regions, -1, len(text))  # [t, C, R, n, Q]
+        summed = products.sum(dim=0)
+        visual_mask, text_mask = _padding(visual.mask), _padding(text.mask)
+        by_word = attention_weights(
+            summed.transpose(2, 3),
+            self.config.scale,
+            context_mask=visual_mask,
+            query_mask=text_mask,
+        ).transpose(2, 3)  # [C, R, n, Q]
+        word_x = attended_block_cosine(
+            products,
+            by_word,
+            text.extra["lengths"].permute(1, 2, 0).unsqueeze(1),  # [t, 1, n, Q]
+            gram=visual.extra.get("gram"),
+            nodes=visual.nodes,
+        )  # [t, C, n, Q]
+        textual: Tensor = self.textual(word_x, text.extra["edges"], text.mask)
+        by_region = attention_weights(
+            summed.permute(3, 2, 0, 1),
+            self.config.scale,
+            context_mask=text_mask,
+            query_mask=visual_mask,
+        )  # [Q, n, C, R]
+        region_x = attended_block_cosine(
+            products.permute(0, 4, 3, 1, 2),
+            by_region,
+            visual.extra["lengths"].transpose(0, 1).unsqueeze(1),  # [t, 1, C, R]
+            gram=text.extra.get("gram"),
+            nodes=text.nodes,
+        )  # [t, Q, C, R]
+        region_x = region_x.permute(0, 2, 3, 1)
+        return textual + self.visual(region_x, visual.extra["edges"], visual.mask)
+
+    def loss(self, scores: Tensor, owner: Tensor) -> Tensor:
+        """Hinge loss with hardest or all negatives, summed; see `hinge_loss`.
+
+        Args:
+            scores: [n_v, n_t] scores.
+            owner: [n_t] int64 row of each caption's own image.
+
+        Returns:
+            A number.
+        """
+        return hinge_loss(
+            scores,
+            owner,
+            margin=self.config.margin,
+            negatives=self.config.negatives,
+            ignore_same=self.config.ignore_same,
+        )
+
+    def align(self, visual: Encoded, text: Encoded) -> GSMNAlignment:
+        """Attention maps and node vectors of all pairs, for pictures and tests.
+
+        Args:
+            visual: n_v images.
+            text: n_t captions.
+
+        Returns:
+            The alignment. Allocates d numbers for every pair of an item and a node: for few pairs.
+        """
+        matches = node_matches(visual, text, scale=self.config.scale, blocks=self.config.blocks)
+        edges = self._textual_edges(text).unsqueeze(-1)  # [n_t, n, n, 1]
+        word_hidden = self.textual.hidden(
+            matches.word_x, edges.expand(-1, -1, -1, self.config.kernels)
+        )
+        region_hidden = self.visual.hidden(
+            matches.region_x, self._visual_edges(visual).unsqueeze(1)
+        )
+        return GSMNAlignment(
+            **matches._asdict(),
+            word_hidden=word_hidden,
+            region_hidden=region_hidden,
+            textual=_mean(self.textual.node_score(word_hidden), text.mask),
+            visual=_mean(self.visual.node_score(region_hidden), visual.mask.unsqueeze(1)),
+        )
+
+    def _with_blocks(self, items: Encoded) -> Encoded:
+        """The items with lengths [n, t, M] and, where they pay, Gram matrices [n, t, M, M]."""
+        nodes = split_blocks(at_least_float32(items.nodes), self.config.blocks)
+        lengths = torch.linalg.vector_norm(nodes, dim=-1).transpose(1, 2).contiguous()
+        items = items.with_extra(axes={"lengths": (2,)}, lengths=lengths)
+        if items.nodes.size(1) > nodes.size(-1):  # more nodes than numbers in a block
+            return items
+        gram = block_gram(items.nodes, self.config.blocks)
+        return items.with_extra(axes={"gram": (2, 3)}, gram=gram)
+
+    def _textual_edges(self, text: Encoded) -> Tensor:
+        words = at_least_float32(text.nodes)
+        adjacency = text.extra.get("adjacency")
+        if self.config.graph == "dense":
+            adjacency = text.mask.unsqueeze(1) & text.mask.unsqueeze(2)
+        elif adjacency is None:
+            raise GraphError("the sparse graph needs extra['adjacency'], which encode_text adds")
+        return self.textual.edges(words, adjacency.to(words.dtype), scale=self.config.scale)
+
+    def _visual_edges(self, visual: Encoded) -> Tensor:
+        """[n, R, R, K] Gaussian weights."""
+        if "box" not in visual.extra:
+            raise GraphError("GSMN needs extra['box'], which encode_visual adds")
+        polar = pairwise_polar(visual.extra["box"], visual.mask)
+        pairs = visual.mask.unsqueeze(1) & visual.mask.unsqueeze(2)
+        weight: Tensor = self.visual.kernels(polar, pairs)
+        return weight
+
+
+def official_keys(config: GSMNConfig, *, june_2020: bool = False) -> dict[str, str]:
+    """Names of parameters in official checkpoints and here.
+
+    The checkpoint's list of four state dicts counts as one, with `img_enc.`, `txt_enc.`,
+    `i2t_match_G.` and `t2i_match_G.` before the names of each.
+
+    Args:
+        config: of the model.
+        june_2020: names of the code of June 2020, whose convolutions are `vGNN` and `tGNN`.
+
+    Returns:
+        Official name to name in `GSMN(config)`, for every parameter.
+
+    Example:
+        >>> official_keys(GSMNConfig(vocabulary=10))["t2i_match_G.graph_convolution_3.params"]
+        'textual.kernel_scale'
+    """
+    encoders = SCANConfig(
+        vocabulary=config.vocabulary,
+        weight_norm=config.weight_norm,
+        bidirectional=config.bidirectional,
+    )
+    names = scan_keys(encoders)
+    visual, textual = "graph_convolution_1", "graph_convolution_3"
+    if june_2020:
+        visual, textual = "vGNN", "tGNN"
+    for module, convolution, graph in (
+        ("i2t_match_G", visual, "visual"),
+        ("t2i_match_G", textual, "textual"),
+    ):
+        for kernel in range(config.kernels):
+            for end in ("weight",) if graph == "visual" else ("weight", "bias"):
+                name = f"conv_weights.{kernel}.{end}"
+                names[f"{module}.{convolution}.{name}"] = f"{graph}.convolution.{name}"
+        for layer in ("out_1", "out_2"):
+            ours = f"{graph}.{layer}"
+            names[f"{module}.{layer}.weight_g"] = f"{ours}.parametrizations.weight.original0"
+            names[f"{module}.{layer}.weight_v"] = f"{ours}.parametrizations.weight.original1"
+            names[f"{module}.{layer}.bias"] = f"{ours}.bias"
+    for name in ("mean_rho", "mean_theta", "precision_rho", "precision_theta"):
+        names[f"i2t_match_G.{visual}.{name}"] = f"visual.kernels.{name}"
+    names[f"t2i_match_G.{textual}.params"] = "textual.kernel_scale"
+    return names
+
+
+def _mean(score: Tensor, mask: Tensor) -> Tensor:
+    return (score * mask).sum(dim=-1) / mask.sum(dim=-1).clamp(min=1)
+
+
+def _padding(mask: Tensor) -> Tensor | None:
+    """The mask, or None if it is on the CPU, where looking is cheap, and all nodes are real."""
+    return None if mask.device.type == "cpu" and bool(mask.all()) else mask
