@@ -13,7 +13,13 @@ from graphmatch.errors import CheckpointError
 from graphmatch.models.table import find_model
 
 
-def new_model(name: str, config: Any, tensors: Mapping[str, Tensor]) -> nn.Module:
+def new_model(
+    name: str,
+    config: Any,
+    tensors: Mapping[str, Tensor],
+    *,
+    names: Mapping[str, str] | None = None,
+) -> nn.Module:
     """A model with given weights; the state of torch's random numbers is not touched.
 
     Shapes are checked before anything of the model's size is allocated.
@@ -22,6 +28,7 @@ def new_model(name: str, config: Any, tensors: Mapping[str, Tensor]) -> nn.Modul
         name: as in `graphmatch.models.table`.
         config: its configuration.
         tensors: its state by name; numbers of one type, which the model gets.
+        names: as `check_fit`.
 
     Returns:
         The model, on the CPU and in evaluation mode.
@@ -33,7 +40,9 @@ def new_model(name: str, config: Any, tensors: Mapping[str, Tensor]) -> nn.Modul
     dtypes = {value.dtype for value in tensors.values() if value.is_floating_point()}
     dtype = dtypes.pop() if len(dtypes) == 1 else torch.float32
     with torch.device("meta"):
-        check_fit(kind(config).to(dtype), tensors)
+        check_fit(kind(config).to(dtype), tensors, names=names)
+    if names is not None:
+        tensors = {own: tensors[name] for name, own in names.items()}
     with torch.random.fork_rng(devices=[]):
         model: nn.Module = kind(config).to(dtype)
     model.load_state_dict(tensors)
