@@ -9,11 +9,8 @@ alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from functools import partial
-from itertools import accumulate, pairwise, product
-from typing import Literal, NamedTuple, TypeVar
+from itertools import accumulate, pairwise
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,9 +21,7 @@ from torch.utils.checkpoint import checkpoint
 from graphmatch.encoded import Encoded
 from graphmatch.errors import GraphError
 from graphmatch.models.matcher import Matcher
-from graphmatch.tiling import Items, Tile, count_items, cut_tiles, windows
-
-Result = TypeVar("Result")
+from graphmatch.tiling import WINDOW, Items, Tile, count_items, cut_tiles, windows
 
 VISUAL_BLOCK, TEXT_BLOCK = 128 << 20, 16 << 20
 """Bytes of nodes of a block; prepared items may take several times as much."""
@@ -53,13 +48,13 @@ def score_tiles(
     *,
     dtype: torch.dtype | None = None,
     device: torch.device | str | None = None,
-    threads: int | None = None,
     progress: bool = False,
 ) -> Iterator[ScoreBlock]:
     """Scores of all pairs, a block at a time; every pair is in one block.
 
-    Memory: one block of prepared items of either side and the intermediates of one tile a thread,
-    whatever the number of items. Visual chunks are read once, text chunks once a visual block.
+    Memory: one block of prepared items of either side and the intermediates of one tile, whatever
+    the number of items. Visual chunks are read once, text chunks once a visual block. On a device,
+    each block synchronises once, to look for numbers that are not finite.
 
     Args:
         matcher: scores the pairs; on `device`.
@@ -68,8 +63,6 @@ def score_tiles(
         dtype: of the large matrix products: float32, bfloat16 or float64; that of the items if
             None.
         device: where to score; where the matcher's parameters are if None.
-        threads: how many tiles are scored at a time on a CPU, each by one thread;
-            `torch.get_num_threads()` if None. While a block is computed, torch's own setting is 1.
         progress: show a bar, if the output is a terminal; reads all chunks once more.
 
     Yields:
@@ -81,20 +74,16 @@ def score_tiles(
     from tqdm import tqdm
 
     place = _device(matcher, visual, device)
-    workers = (threads or torch.get_num_threads()) if place.type == "cpu" else 1
     total = count_items(visual) * count_items(text) if progress else None
     off = None if progress else True  # None: off unless the output is a terminal
-    with (
-        tqdm(total=total, unit=" pairs", unit_scale=True, disable=off) as bar,
-        ThreadPoolExecutor(workers, thread_name_prefix="score") as pool,
-    ):
-        scorer = _Scorer(matcher, dtype=dtype, device=place, pool=pool if workers > 1 else None)
+    with tqdm(total=total, unit=" pairs", unit_scale=True, disable=off) as bar:
         for row_tiles in _blocks(visual, most=matcher.tile[0], size=VISUAL_BLOCK):
             rows = torch.cat([tile.positions for tile in row_tiles])
-            left = scorer.prepare(row_tiles, side="visual")
+            left = _prepare(row_tiles, matcher.prepare_visual, dtype, place)
             for column_tiles in _blocks(text, most=matcher.tile[1], size=TEXT_BLOCK):
                 columns = torch.cat([tile.positions for tile in column_tiles])
-                scores = scorer.score(left, scorer.prepare(column_tiles, side="text"))
+                right = _prepare(column_tiles, matcher.prepare_text, dtype, place)
+                scores = _score_block(matcher, left, right)
                 _check_finite(rows, columns, scores)
                 bar.update(scores.numel())
                 yield ScoreBlock(rows, columns, scores)
@@ -108,7 +97,6 @@ def score_matrix(
     dtype: torch.dtype | None = None,
     device: torch.device | str | None = None,
     out: npt.NDArray[np.floating] | None = None,
-    threads: int | None = None,
     progress: bool = False,
 ) -> Tensor:
     """Scores of all pairs as one matrix on the CPU.
@@ -120,7 +108,6 @@ def score_matrix(
         dtype: as `score_tiles`.
         device: as `score_tiles`.
         out: [n_v, n_t] array to fill, for example a memory map for more than fits into memory.
-        threads: as `score_tiles`.
         progress: as `score_tiles`.
 
     Returns:
@@ -135,13 +122,7 @@ def score_matrix(
         raise GraphError(f"out: expected shape {shape} (got {out.shape})")
     matrix = None if out is None else torch.from_numpy(out)
     for rows, columns, scores in score_tiles(
-        matcher,
-        visual,
-        text,
-        dtype=dtype,
-        device=device,
-        threads=threads,
-        progress=progress,
+        matcher, visual, text, dtype=dtype, device=device, progress=progress
     ):
         if matrix is None:
             matrix = torch.empty(shape, dtype=scores.dtype)
@@ -166,10 +147,14 @@ def recomputed_scores(matcher: Matcher, visual: Items, text: Items) -> Tensor:
     Returns:
         [n_v, n_t] on the device of the items.
     """
-    left, rows = _prepared(visual, matcher.tile[0], matcher.prepare_visual)
-    right, columns = _prepared(text, matcher.tile[1], matcher.prepare_text)
+    left = [tile for block in _blocks(visual, most=matcher.tile[0]) for tile in block]
+    right = [tile for block in _blocks(text, most=matcher.tile[1]) for tile in block]
     if not left or not right:
         return torch.zeros(count_items(visual), count_items(text))
+    rows = torch.cat([tile.positions for tile in left])
+    columns = torch.cat([tile.positions for tile in right])
+    images = [matcher.prepare_visual(tile.read()) for tile in left]
+    captions = [matcher.prepare_text(tile.read()) for tile in right]
 
     def tile(one: Encoded, other: Encoded) -> Tensor:
         recomputed: Tensor = checkpoint(
@@ -177,98 +162,51 @@ def recomputed_scores(matcher: Matcher, visual: Items, text: Items) -> Tensor:
         )
         return recomputed
 
-    scores = torch.cat([torch.cat([tile(one, other) for other in right], 1) for one in left])
+    scores = torch.cat([torch.cat([tile(one, other) for other in captions], 1) for one in images])
     return scores[rows.argsort()][:, columns.argsort()]
 
 
-def _prepared(
-    items: Items, most: int, prepare: Callable[[Encoded], Encoded]
-) -> tuple[list[Encoded], Tensor]:
-    """All tiles of items, prepared, and the positions of their items."""
-    tiles = [tile for tiles in _blocks(items, most=most, size=None) for tile in tiles]
-    positions = torch.cat([torch.empty(0, dtype=torch.int64), *(t.positions for t in tiles)])
-    return [prepare(tile.read()) for tile in tiles], positions
-
-
-def _blocks(items: Items, *, most: int, size: int | None) -> Iterator[list[Tile]]:
-    """Consecutive tiles of about `size` bytes together (None: those of a window)."""
+def _blocks(items: Items, *, most: int, size: int = WINDOW) -> Iterator[list[Tile]]:
+    """Consecutive tiles of at most `size` bytes together, or one tile."""
     for start, chunks in windows(items):
         block: list[Tile] = []
+        held = 0
         for tile in cut_tiles(chunks, start=start, most=most):
-            held = sum(one.bytes for one in block)
-            if block and size is not None and held + tile.bytes > size:
+            if block and held + tile.bytes > size:
                 yield block
-                block = []
+                block, held = [], 0
             block.append(tile)
+            held += tile.bytes
         yield block
 
 
-class _Scorer:
-    """Prepares and scores tiles, on a CPU several at a time."""
-
-    def __init__(
-        self,
-        matcher: Matcher,
-        *,
-        dtype: torch.dtype | None,
-        device: torch.device,
-        pool: ThreadPoolExecutor | None,
-    ) -> None:
-        self.matcher, self.dtype, self.device, self.pool = matcher, dtype, device, pool
-
-    def prepare(self, tiles: Sequence[Tile], *, side: Literal["visual", "text"]) -> list[Encoded]:
-        """The items of some tiles with what their scores need of each alone."""
-        matcher = self.matcher
-        add = matcher.prepare_visual if side == "visual" else matcher.prepare_text
-
-        def work(tile: Tile) -> Encoded:
-            return add(tile.read().to(self.device, dtype=self.dtype))
-
-        return self._map([partial(work, tile) for tile in tiles])
-
-    def score(self, left: Sequence[Encoded], right: Sequence[Encoded]) -> Tensor:
-        """[items of `left`, items of `right`] scores."""
-        rows = list(pairwise(accumulate(map(len, left), initial=0)))
-        columns = list(pairwise(accumulate(map(len, right), initial=0)))
-        double = left[0].nodes.dtype == torch.float64
-        scores = torch.empty(
-            rows[-1][1],
-            columns[-1][1],
-            dtype=torch.float64 if double else torch.float32,
-            device=self.device,
-        )
-
-        def work(row: int, column: int) -> None:
-            tile = self.matcher.score_tile(left[row], right[column])
-            scores[slice(*rows[row]), slice(*columns[column])] = tile
-
-        pairs = product(range(len(rows)), range(len(columns)))
-        self._map([partial(work, row, column) for row, column in pairs])
-        return scores
-
-    def _map(self, calls: Sequence[Callable[[], Result]]) -> list[Result]:
-        """The results of some calls without gradients, in order."""
-        if self.pool is None:
-            with torch.no_grad():
-                return [call() for call in calls]
-
-        def work(call: Callable[[], Result]) -> Result:
-            with torch.no_grad():  # a setting of the thread
-                return call()
-
-        with _one_torch_thread():
-            return list(self.pool.map(work, calls))
+@torch.no_grad()
+def _prepare(
+    tiles: Sequence[Tile],
+    prepare: Callable[[Encoded], Encoded],
+    dtype: torch.dtype | None,
+    device: torch.device,
+) -> list[Encoded]:
+    """The items of some tiles with what their scores need of each alone."""
+    return [prepare(tile.read().to(device, dtype=dtype)) for tile in tiles]
 
 
-@contextmanager
-def _one_torch_thread() -> Iterator[None]:
-    """Torch uses one thread an operation, in all threads of the process, until the end."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+@torch.no_grad()
+def _score_block(matcher: Matcher, left: Sequence[Encoded], right: Sequence[Encoded]) -> Tensor:
+    """[items of `left`, items of `right`] scores of prepared tiles."""
+    nodes = left[0].nodes
+    scores = torch.empty(
+        sum(map(len, left)),
+        sum(map(len, right)),
+        dtype=torch.float64 if nodes.dtype == torch.float64 else torch.float32,
+        device=nodes.device,
+    )
+    rows = pairwise(accumulate(map(len, left), initial=0))
+    for (top, bottom), visual in zip(rows, left, strict=True):
+        columns = pairwise(accumulate(map(len, right), initial=0))
+        for (first, last), text in zip(columns, right, strict=True):
+            scores[top:bottom, first:last] = matcher.score_tile(visual, text)
+    return scores
 
 
 def _device(matcher: Matcher, items: Items, device: torch.device | str | None) -> torch.device:
