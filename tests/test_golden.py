@@ -27,6 +27,7 @@ from graphmatch.parsers.roles import role_graph_from_tags
 from tests.golden_clips import check_frame_selection, check_moments
 from tests.golden_gsmn import FAMILIES as GSMN
 from tests.golden_gsmn_polar import check_polar
+from tests.golden_imram import FAMILIES as IMRAM
 from tests.golden_interbert import (
     check_paper_rule,
     check_preprocess,
@@ -38,7 +39,6 @@ from tests.golden_scan import FAMILIES as SCAN
 OPEN = {
     "hgr": "model globalmatch contrastive_loss train_steps eval_metrics",
     "scan": "retrieval_metrics",
-    "imram": "model",
     "drn": "forward fullsize targets losses postprocess metrics train_three_stages",
     "marn": "full apgru ddma maf_title_buckets",
     "interbert": "pretrain vltasks bertadam",
@@ -187,4 +187,5 @@ FAMILIES = {
     ("interbert", "preprocess"): check_preprocess,
     **GSMN,
     **SCAN,
+    **IMRAM,
 }
