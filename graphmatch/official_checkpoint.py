@@ -22,6 +22,7 @@ from graphmatch.errors import CheckpointError, ConfigError, check_choice
 from graphmatch.import_report import ImportReport
 from graphmatch.models.table import find_model
 from graphmatch.official_file import OfficialFile, read_official
+from graphmatch.official_hgr import global_match_options, hgr_options
 from graphmatch.official_options import Found, Shapes, gsmn_options, imram_options, scan_options
 from graphmatch.vocab import Vocabulary
 from graphmatch.weights import listed, new_model
@@ -30,6 +31,8 @@ _OPTIONS: dict[str, Callable[[Shapes, Mapping[str, Any]], Found]] = {
     "scan": scan_options,
     "gsmn": gsmn_options,
     "imram": imram_options,
+    "hgr": hgr_options,
+    "global-match": global_match_options,
 }
 
 

@@ -74,7 +74,7 @@ def read_official(name: str, path: str | Path) -> OfficialFile:
     if parts and parts[0] == "video_encoder":
         _expect_names(value, parts)
         return OfficialFile(
-            tensors=_tensors(file, {part: value[part] for part in parts}), options={}
+            tensors=state_tensors(file, {part: value[part] for part in parts}), options={}
         )
     if "model" not in value:
         raise CheckpointError(f"expected a dict with model (it has {listed(value)})")
@@ -86,7 +86,7 @@ def read_official(name: str, path: str | Path) -> OfficialFile:
     else:
         count = f"{len(model)} of them" if isinstance(model, (list, tuple)) else _kind(model)
         raise CheckpointError(f"model: expected a list of {len(parts)} state dicts (got {count})")
-    tensors = _tensors(file, states)
+    tensors = state_tensors(file, states)
     if name == "imram" and not any(key.startswith("module.") for key in tensors):
         tensors = {f"module.{key}": tensor for key, tensor in tensors.items()}
         notes.append("the names lack module., as without several GPUs")
@@ -111,7 +111,19 @@ def _expect_names(value: Mapping[str, Any], names: tuple[str, ...]) -> None:
         raise CheckpointError(f"expected a dict with {' and '.join(names)} (it has {got})")
 
 
-def _tensors(file: TorchFile, states: Mapping[str, Any]) -> dict[str, Tensor]:
+def state_tensors(file: TorchFile, states: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The tensors of state dicts.
+
+    Args:
+        file: where they are from.
+        states: the state dicts, as `file.value` has them, by the names of parts.
+
+    Returns:
+        Tensors by name of the part and name in it; a part without a name adds nothing.
+
+    Raises:
+        CheckpointError: no state dict, or a tensor whose numbers are not all in the file.
+    """
     found: dict[str, Tensor] = {}
     total = 0
     for part, state in states.items():

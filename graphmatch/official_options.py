@@ -10,9 +10,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from graphmatch.errors import CheckpointError
+from graphmatch.weights import listed
 
 Shapes = Mapping[str, tuple[int, ...]]
 """Shape of each tensor by its official name."""
+OptionTable = Mapping[str, tuple[str, Mapping[Any, Any] | None]]
+"""Official option to our field, and what its values are called here; None if they are the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +46,7 @@ def scan_options(shapes: Shapes, options: Mapping[str, Any]) -> Found:
     Raises:
         CheckpointError: no such checkpoint, or an option that this library does not have.
     """
-    return _found(options, _SCAN, {"num_layers": 1}, _encoder_sizes(shapes, "img_enc.fc", ""))
+    return find_options(options, _SCAN, {"num_layers": 1}, _encoder_sizes(shapes, "img_enc.fc", ""))
 
 
 def gsmn_options(shapes: Shapes, options: Mapping[str, Any]) -> Found:
@@ -71,7 +74,7 @@ def gsmn_options(shapes: Shapes, options: Mapping[str, Any]) -> Found:
     fixed = {"num_layers": 1, "out_dim": 1, "no_imgnorm": False, "no_txtnorm": False}
     if "num_block" in options:  # two names for one number
         fixed["feat_dim"] = _plain(options, "num_block")
-    found = _found(options, _GSMN, fixed, sizes)
+    found = find_options(options, _GSMN, fixed, sizes)
     # no code that wrote such files has the paper's
     return replace(found, options={**found.options, "propagation": "official"})
 
@@ -91,15 +94,29 @@ def imram_options(shapes: Shapes, options: Mapping[str, Any]) -> Found:
     """
     fixed = {"num_layers": 1, "no_imgnorm": False, "no_txtnorm": False}
     sizes = _encoder_sizes(shapes, "module.img_enc.fc_local", "module.")
-    return _found(options, _IMRAM, fixed, sizes)
+    return find_options(options, _IMRAM, fixed, sizes)
 
 
-def _found(
+def find_options(
     options: Mapping[str, Any],
-    table: Mapping[str, tuple[str, Mapping[Any, Any] | None]],
+    table: OptionTable,
     fixed: Mapping[str, Any],
     sizes: Mapping[str, Any],
 ) -> Found:
+    """Options by our names.
+
+    Args:
+        options: the options of a training script.
+        table: those that are fields here.
+        fixed: those that can have one value only.
+        sizes: fields that the shapes of tensors tell.
+
+    Returns:
+        What is found.
+
+    Raises:
+        CheckpointError: an option with another value than the table has.
+    """
     told = {}
     for name, (ours, values) in table.items():
         if name not in options:
@@ -115,46 +132,59 @@ def _found(
         told[ours] = value
     for name, only in fixed.items():
         if name in options and _plain(options, name) != only:
-            got = f"{options[name]!r:.60}"
-            raise CheckpointError(f"option {name}: this library has {only!r} only (got {got})")
+            raise CheckpointError(f"option {name}: expected {only!r} (got {options[name]!r:.60})")
     rest = sorted(set(options) - set(table) - set(fixed))
     return Found(shapes=sizes, options=told, rest=tuple(rest))
 
 
+def matrix_size(shapes: Shapes, name: str) -> tuple[int, int]:
+    """Rows and columns of a matrix.
+
+    Args:
+        shapes: shape of each tensor.
+        name: of the matrix.
+
+    Returns:
+        Its shape.
+
+    Raises:
+        CheckpointError: no such matrix.
+    """
+    shape = shapes.get(name, ())
+    if len(shape) != 2:
+        raise CheckpointError(f"expected a matrix {name} (the file has {listed(shapes) or 'none'})")
+    return shape[0], shape[1]
+
+
 def _encoder_sizes(shapes: Shapes, image: str, prefix: str) -> dict[str, Any]:
-    words = f"{prefix}txt_enc.embed.weight"
     scaled = f"{image}.weight_g" in shapes
-    regions = f"{image}.weight_v" if scaled else f"{image}.weight"
-    for name in (words, regions):
-        if len(shapes.get(name, ())) != 2:
-            raise CheckpointError(f"expected a matrix {name} (the checkpoint has {_some(shapes)})")
+    vocabulary, word_size = matrix_size(shapes, f"{prefix}txt_enc.embed.weight")
+    embed_size, feature_size = matrix_size(
+        shapes, f"{image}.weight_v" if scaled else f"{image}.weight"
+    )
     return {
-        "vocabulary": shapes[words][0],
-        "word_size": shapes[words][1],
-        "embed_size": shapes[regions][0],
-        "feature_size": shapes[regions][1],
+        "vocabulary": vocabulary,
+        "word_size": word_size,
+        "embed_size": embed_size,
+        "feature_size": feature_size,
         "weight_norm": scaled,
         "bidirectional": f"{prefix}txt_enc.rnn.weight_ih_l0_reverse" in shapes,
     }
 
 
-def _some(shapes: Shapes) -> str:
-    return ", ".join([*sorted(shapes)[:4], "..."] if len(shapes) > 4 else sorted(shapes)) or "none"
-
-
 def _plain(options: Mapping[str, Any], name: str) -> Any:
     """The value of an option; what is nested in a foreign file may be too deep to print."""
     value = options[name]
-    if not isinstance(value, (str, int, float, type(None))):
+    items = value if isinstance(value, (list, tuple)) else [value]
+    if not all(isinstance(item, (str, int, float, type(None))) for item in items):
         kind = type(value).__name__
         raise CheckpointError(f"option {name}: expected a number or a string (got {kind})")
     return value
 
 
-_Table = Mapping[str, tuple[str, Mapping[Any, Any] | None]]
 _SWITCHED_OFF = {True: False, False: True}
 _FIRST_NORMS = ("clipped_l2norm", "l2norm", "softmax", "clipped", "no_norm")
-_COMMON: _Table = {
+_COMMON: OptionTable = {
     "vocab_size": ("vocabulary", None),
     "img_dim": ("feature_size", None),
     "word_dim": ("word_size", None),
@@ -165,8 +195,10 @@ _COMMON: _Table = {
     "margin": ("margin", None),
     "max_violation": ("negatives", {True: "hardest", False: "all"}),
 }
-_FIRST_NORM: _Table = {"raw_feature_norm": ("first_norm", {name: name for name in _FIRST_NORMS})}
-_SCAN: _Table = {
+_FIRST_NORM: OptionTable = {
+    "raw_feature_norm": ("first_norm", {name: name for name in _FIRST_NORMS})
+}
+_SCAN: OptionTable = {
     **_COMMON,
     **_FIRST_NORM,
     "cross_attn": ("direction", {"t2i": "t2i", "i2t": "i2t"}),
@@ -178,17 +210,16 @@ _SCAN: _Table = {
     "no_imgnorm": ("normalise_image", _SWITCHED_OFF),
     "no_txtnorm": ("normalise_text", _SWITCHED_OFF),
 }
-_GSMN: _Table = {
+_GSMN: OptionTable = {
     **_COMMON,
     "is_sparse": ("graph", {True: "sparse", False: "dense"}),
     "num_block": ("blocks", None),
     "hid_dim": ("hidden", None),
 }
-_IMRAM: _Table = {
+_IMRAM: OptionTable = {
     **_COMMON,
     **_FIRST_NORM,
     "model_mode": ("mode", {f"{name}_IMRAM": name for name in ("full", "image", "text")}),
     "iteration_step": ("steps", None),
     "no_IMRAM_norm": ("normalise_memory", _SWITCHED_OFF),
 }
-"""Official option to our field, and what its values are called here."""

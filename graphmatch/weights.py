@@ -39,8 +39,12 @@ def new_model(
     kind = find_model(name).model_class()
     dtypes = {value.dtype for value in tensors.values() if value.is_floating_point()}
     dtype = dtypes.pop() if len(dtypes) == 1 else torch.float32
-    with torch.device("meta"):
-        check_fit(kind(config).to(dtype), tensors, names=names)
+    try:
+        with torch.device("meta"):
+            empty = kind(config).to(dtype)
+    except (OverflowError, RuntimeError, TypeError) as error:
+        raise CheckpointError(f"the model has impossible sizes ({error})") from error
+    check_fit(empty, tensors, names=names)
     if names is not None:
         tensors = {own: tensors[name] for name, own in names.items()}
     with torch.random.fork_rng(devices=[]):

@@ -88,7 +88,7 @@ def saved_by_python2(content):
 
 
 class _Python2(pickle._Pickler):
-    dispatch = dict(pickle._Pickler.dispatch)
+    dispatch = dict(pickle._Pickler.dispatch)  # noqa: RUF012
 
     def _save_string(self, value):
         data = value if isinstance(value, bytes) else value.encode("latin-1")

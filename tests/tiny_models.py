@@ -1,0 +1,28 @@
+"""Every model of the table at a tiny size."""
+
+from __future__ import annotations
+
+import torch
+
+from graphmatch.models.table import MODELS
+from graphmatch.vocab import Vocabulary
+
+SIZES = {
+    "scan": {"feature_size": 5, "word_size": 3, "embed_size": 4},
+    "gsmn": {"feature_size": 5, "word_size": 3, "embed_size": 8, "blocks": 2, "hidden": 16},
+    "imram": {"feature_size": 5, "word_size": 3, "embed_size": 4},
+}
+WORDS = 7
+
+
+def tiny_vocabulary(words=WORDS):
+    return Vocabulary(("<unk>", *(f"w{n}" for n in range(1, words))), "<unk>")
+
+
+def tiny_model(name, seed=0, **options):
+    """A model with random weights."""
+    entry = MODELS[name]
+    config = entry.config_class()(vocabulary=WORDS, **{**SIZES[name], **options})
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return entry.model_class()(config)
