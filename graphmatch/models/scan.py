@@ -196,7 +196,8 @@ class SCAN(Matcher):
             text: n_t prepared captions.
 
         Returns:
-            [n_v, n_t]. An item without nodes has the score 0, or -1 as query of "lse" and "max".
+            [n_v, n_t]. A cosine with an item without nodes is 0; without any cosine the score is 0,
+            or -1 of "lse" and "max".
         """
         t2i = self.config.direction == "t2i"
         contexts, queries = (visual, text) if t2i else (text, visual)

@@ -41,7 +41,7 @@ def gram_matrices(nodes: Tensor) -> Tensor:
         nodes: [C, m, d] nodes.
 
     Returns:
-        [C, m, m], float32 for half precision.
+        [C, m, m], float32 for half precision, also where autocast would choose less.
 
     Example:
         >>> gram_matrices(torch.tensor([[[3.0, 4.0], [1.0, 0.0]]]))
@@ -49,7 +49,8 @@ def gram_matrices(nodes: Tensor) -> Tensor:
                  [ 3.,  1.]]])
     """
     exact = nodes if nodes.dtype == torch.float64 else nodes.float()
-    return exact @ exact.transpose(1, 2)
+    with torch.autocast(nodes.device.type, enabled=False):
+        return exact @ exact.transpose(1, 2)
 
 
 def node_lengths(nodes: Tensor) -> Tensor:
@@ -87,7 +88,8 @@ def attended_cosine(products: Tensor, weights: Tensor, gram: Tensor, lengths: Te
         tensor([[[0.9899]]])
     """
     contexts, m, queries, n = weights.shape
-    mixed = torch.bmm(gram, weights.reshape(contexts, m, queries * n)).view_as(weights)
+    with torch.autocast(weights.device.type, enabled=False):
+        mixed = torch.bmm(gram, weights.reshape(contexts, m, queries * n)).view_as(weights)
     if torch.is_grad_enabled() and (products.requires_grad or weights.requires_grad):
         square, dot = (mixed * weights).sum(dim=1), (products * weights).sum(dim=1)  # [C, Q, n]
     else:
