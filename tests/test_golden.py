@@ -34,11 +34,11 @@ from tests.golden_interbert import (
     check_region_mask,
     check_text_mask,
 )
+from tests.golden_metrics import FAMILIES as METRICS
 from tests.golden_scan import FAMILIES as SCAN
 
 OPEN = {
-    "hgr": "model globalmatch contrastive_loss train_steps eval_metrics",
-    "scan": "retrieval_metrics",
+    "hgr": "model globalmatch train_steps",
     "drn": "forward fullsize targets losses postprocess metrics train_three_stages",
     "marn": "full apgru ddma maf_title_buckets",
     "interbert": "pretrain vltasks bertadam",
@@ -187,5 +187,6 @@ FAMILIES = {
     ("interbert", "preprocess"): check_preprocess,
     **GSMN,
     **SCAN,
+    **METRICS,
     **IMRAM,
 }
