@@ -116,15 +116,17 @@ def read_torch_file(path: str | Path) -> TorchFile:
                 "it is a tar archive, of torch before 2017; load it and save it again with torch "
                 "1.0"
             )
-        else:
+        elif data[:1] == b"\x80":
             value, contents = _read_sequence(data)
+        else:
+            raise FormatError(f"it begins with {data[:8]!r}")
     except (FormatError, zipfile.BadZipFile) as error:
-        raise CheckpointError(f"{path}: expected a file of torch.save: {error}") from error
+        raise CheckpointError(f"{path}: no file of torch.save that can be read: {error}") from error
     except (
         ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, NotImplementedError,
         RuntimeError, TypeError, ValueError, Warning, struct.error,
     ) as error:  # fmt: skip
-        raise CheckpointError(f"{path}: expected a file of torch.save (it is damaged)") from error
+        raise CheckpointError(f"{path}: no file of torch.save, or a damaged one") from error
     return TorchFile(value=value, contents=contents, size=len(data))
 
 
