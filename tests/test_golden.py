@@ -27,6 +27,7 @@ from graphmatch.parsers.roles import role_graph_from_tags
 from tests.golden_clips import check_frame_selection, check_moments
 from tests.golden_gsmn import FAMILIES as GSMN
 from tests.golden_gsmn_polar import check_polar
+from tests.golden_hgr import FAMILIES as HGR
 from tests.golden_imram import FAMILIES as IMRAM
 from tests.golden_interbert import (
     check_paper_rule,
@@ -38,7 +39,6 @@ from tests.golden_metrics import FAMILIES as METRICS
 from tests.golden_scan import FAMILIES as SCAN
 
 OPEN = {
-    "hgr": "model globalmatch train_steps",
     "drn": "forward fullsize targets losses postprocess metrics train_three_stages",
     "marn": "full apgru ddma maf_title_buckets",
     "interbert": "pretrain vltasks bertadam",
@@ -189,4 +189,5 @@ FAMILIES = {
     **SCAN,
     **METRICS,
     **IMRAM,
+    **HGR,
 }
