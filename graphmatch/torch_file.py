@@ -27,7 +27,6 @@ from graphmatch.torch_pickle import Storage, StoredTensor, TorchPickle
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
 _MOST = 1 << 62
-_SIZES = {"float64": 8, "int64": 8, "float32": 4, "int32": 4, "float16": 2, "bfloat16": 2}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +56,8 @@ class TorchFile:
             CheckpointError: it reaches out of its storage, or repeats numbers of it.
         """
         storage, size, stride = stored.storage, stored.size, stored.stride
-        width = _SIZES.get(storage.dtype, 1)
+        dtype: torch.dtype = getattr(torch, storage.dtype)
+        width = dtype.itemsize
         content = self.contents.get(storage.key)
         if content is None or len(content) != storage.numel * width:
             raise CheckpointError("the numbers are missing or cut off")
@@ -76,7 +76,6 @@ class TorchFile:
         steps = sum((n - 1) * step for n, step in zip(size, stride, strict=True))
         if entries > count or (entries and stored.offset + steps >= count):
             raise CheckpointError(f"the shape {list(size)[:5]} needs more numbers than it has")
-        dtype = getattr(torch, storage.dtype)
         if not entries:
             return torch.empty(size, dtype=dtype)
         flat = torch.frombuffer(bytearray(content), dtype=dtype)
@@ -170,7 +169,7 @@ def _read_sequence(data: bytes) -> tuple[Any, dict[str, memoryview]]:
     for key in order:
         (count,) = struct.unpack_from("<q", data, place)
         start = place + 8
-        place = start + count * _SIZES.get(dtypes.get(key, ""), 1)
+        place = start + count * getattr(torch, dtypes[key]).itemsize
         if count < 0 or place > len(data):
             raise FormatError("the file is cut off")
         contents[key] = memoryview(data)[start:place]

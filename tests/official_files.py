@@ -15,7 +15,20 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
+from graphmatch.official_checkpoint import import_official
+from tests.tiny_models import tiny_vocabulary
+
 GOLDEN = Path(__file__).parent / "golden"
+
+
+def model_json(folder, config):
+    """HGR's `model.json` of a golden configuration; its path."""
+    parts = ("video_encoder", "text_encoder")
+    content = {name: value for name, value in config.items() if name not in parts}
+    content |= {"trn_batch_size": 64, "base_lr": 1e-4, "subcfgs": {p: config[p] for p in parts}}
+    path = folder / "model.json"
+    path.write_text(json.dumps(content))
+    return path
 
 
 def golden(system, name):
@@ -111,3 +124,26 @@ class _Python2(pickle._Pickler):
 
 def _dump(value, stream, protocol):
     _Python2(stream, protocol).dump(value)
+
+
+FORMS = {
+    "zip": saved,
+    "sequence": lambda content: saved(content, zipped=False),
+    "python2": saved_by_python2,
+}
+"""How files are written, by name."""
+
+
+def write(folder, content, form="zip"):
+    """A file with some content; its path."""
+    path = folder / "model_best.pth.tar"
+    path.write_bytes(FORMS[form](content))
+    return path
+
+
+def import_scan(folder, change=dict.copy, words=40, form="zip", **settings):
+    """What comes of a golden SCAN checkpoint, changed before it is written."""
+    content = scan_content(*golden("scan", "scan_t2i_lse"))
+    change(content)
+    path = write(folder, content, form)
+    return import_official("scan", path, tiny_vocabulary(words), settings=settings)

@@ -10,6 +10,15 @@ from graphmatch.vocab import Vocabulary
 SIZES = {
     "scan": {"feature_size": 5, "word_size": 3, "embed_size": 4},
     "gsmn": {"feature_size": 5, "word_size": 3, "embed_size": 8, "blocks": 2, "hidden": 16},
+    "hgr": {
+        "feature_size": 5,
+        "word_size": 3,
+        "embed_size": 4,
+        "attention": 2,
+        "layers": 2,
+        "level_weights": (1.0, 0.2, 0.2, 0.2),
+    },
+    "global-match": {"feature_size": 5, "word_size": 3, "embed_size": 4},
     "imram": {"feature_size": 5, "word_size": 3, "embed_size": 4},
 }
 WORDS = 7
