@@ -1,25 +1,25 @@
 """SCAN: stacked cross attention between the words of a caption and the regions of an image.
 
 Source: Stacked Cross Attention for Image-Text Matching, K.-H. Lee et al., ECCV 2018, arXiv
-1803.08024; official code, `model.py`. Numbers of equations are the paper's for t2i ("text-image":
-queries are words, contexts regions); i2t exchanges the two sides.
+1803.08024; official code, `model.py`. Written for t2i ("text-image": queries are words e_i, contexts
+regions v_j); i2t exchanges the two sides.
 
 | step | here | field |
 |---|---|---|
-| regions v = W f + b, then v / (|v| + 1e-8) | `encode_visual` | `weight_norm`, `normalise_image` |
+| regions v = W f + b, then divided by their length + 1e-8 | `encode_visual` | `weight_norm`, `normalise_image` |
 | words e = (GRU forward + backward) / 2, then as regions | `encode_text` | `bidirectional`, `normalise_text` |
 | z_ji = v_j . e_i, products of unit vectors | `node_products` | |
 | z'_ji = [z_ji]+ / sqrt(sum over i of [z_ji]+^2) | `attention_weights` | `first_norm` |
 | a_ji = softmax over j of lambda_1 z'_ji | `attention_weights` | `scale` |
 | c_i = sum_j a_ji v_j | never made when scoring, see `attended_cosine` | |
 | r_i = cos(e_i, c_i) | `attended_cosine` | |
-| S = log(sum_i exp(lambda_2 r_i))^(1 / lambda_2), or the mean of r_i | `SCAN.score_tile` | `aggregation`, `lambda_lse` |
+| S = log(sum_i exp(lambda_2 r_i)) / lambda_2, or mean, maximum, sum of r_i | `SCAN.score_tile` | `aggregation`, `lambda_lse` |
 | loss = sum of [margin - S + S of the hardest negative]+, both ways | `SCAN.loss` | `margin`, `negatives` |
 
-Where the paper has [z]+, the official code has LeakyReLU with slope 0.1; `first_norm` chooses among
-the code's normalisations, of which the paper's ablation names some. The code adds 1e-8 to lengths.
-The marks <start> and <end> are words like the others: see `graphmatch.datasets.caption_ids`. The
-code evaluates in float64: `Encoded.to(dtype=torch.float64)` before scoring gives the same.
+Where the paper has [z]+, the official code has LeakyReLU with slope 0.1 and adds 1e-8 to the root;
+`first_norm` chooses among the code's normalisations. The marks <start> and <end> are words like the
+others, see `graphmatch.datasets.caption_ids`. The code evaluates in float64: `Encoded.to(dtype=
+torch.float64)` before scoring does the same.
 """  # noqa: E501
 
 from __future__ import annotations

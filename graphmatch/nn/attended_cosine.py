@@ -6,7 +6,7 @@ a = sum_j w_j y_j, and
     x_i . a = sum_j w_j (x_i . y_j),    |a|^2 = sum_jk w_j w_k (y_j . y_k)
 
 so the products that gave the weights and one Gram matrix for each context item are enough. Source
-of the cosine: SCAN (ECCV 2018), equations 4 and 9; the rest is algebra.
+of the cosine: SCAN (ECCV 2018); the rest is algebra.
 """
 
 from __future__ import annotations

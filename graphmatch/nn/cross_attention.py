@@ -1,8 +1,7 @@
 """Attention between the nodes of captions and images: the SCAN family.
 
-Source: SCAN (ECCV 2018) sections 3.1 and 4, official code. Of C context items with m nodes and Q
-query items with n nodes, z are the products of all nodes. For one pair of items, contexts j and
-queries i:
+Source: SCAN (ECCV 2018), official code. Of C context items with m nodes and Q query items with n
+nodes, z are the products of all nodes. For one pair of items, contexts j and queries i:
 
     z'_ji = LeakyReLU(z_ji, 0.1) / (sqrt(sum over queries i of LeakyReLU(z_ji, 0.1)^2) + 1e-8)
     a_ji = softmax over contexts j of scale * z'_ji

@@ -13,7 +13,7 @@ from graphmatch.errors import ConfigError, GraphError
 class RegionEncoder(nn.Module):
     """A linear map of region features: v = W f + b.
 
-    Source: SCAN (ECCV 2018) section 3.2. W starts uniform in +-sqrt(6 / (F + d)), b at 0.
+    Source: SCAN (ECCV 2018), official code. W starts uniform in +-sqrt(6 / (F + d)), b at 0.
 
     With `weight_norm`, W = g V / |V| with one number g and the Frobenius norm of V, as in the
     official code (usual weight normalisation has one g a row). The official initial values are

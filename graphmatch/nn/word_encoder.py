@@ -30,7 +30,7 @@ class Words(NamedTuple):
 class WordEncoder(nn.Module):
     """Embedding and one recurrent layer; the two directions are averaged.
 
-    Source: SCAN (ECCV 2018) section 3.2: h_j = (forward_j + backward_j) / 2. The same in GSMN and
+    Source: SCAN (ECCV 2018): h_j = (forward_j + backward_j) / 2. The same in GSMN and
     IMRAM, and in HGR (CVPR 2020) section 3.1 with dropout on the embedded words. Each caption is
     read to its own length, so padding changes nothing.
 
