@@ -85,7 +85,7 @@ class RetrievalReport:
                             R@1    R@5   R@10   MedR   MnR
         visual -> text     50.0  100.0  100.0    1.5   1.5
         text -> visual    100.0  100.0  100.0    1.0   1.0
-        rsum 550.0; 2 visual items, 2 captions; ties: first
+        rsum 550.0; 2 visual, 2 text; ties: first
     """
 
     i2t: Direction
@@ -170,16 +170,16 @@ class RetrievalReport:
             lines.append(f"{name:16}{recalls}{way.median_rank:7.1f}{way.mean_rank:6.1f}")
         rest = [
             f"rsum {self.rsum:.1f}",
-            f"{self.visual:,} visual items, {self.text:,} captions",
+            f"{self.visual:,} visual, {self.text:,} text",
             f"ties: {self.ties}",
         ]
         if self.median != "exact":
             rest.append("median rounded down")
         if self.folds > 1:
             rest.append(f"mean of {self.folds} folds")
-        for name, way in (("visual items", self.i2t), ("captions", self.t2i)):
-            if way.skipped:
-                rest.append(f"{way.skipped:,} {name} without a right answer left out")
+        if self.i2t.skipped or self.t2i.skipped:
+            skipped = f"{self.i2t.skipped:,} visual, {self.t2i.skipped:,} text"
+            rest.append(f"left out without a right answer: {skipped}")
         return "\n".join([*lines, "; ".join(rest)])
 
 

@@ -151,6 +151,16 @@ def test_equal_scores_are_placed_by_position():
     assert found.text.tolist() == [1 + n % 300 for n in range(2000)]
 
 
+def test_equal_scores_of_zero_where_tiny_numbers_are_taken_for_zero():
+    if not torch.set_flush_denormal(True):
+        pytest.skip("this processor has no such setting: this test did not run")
+    try:
+        found = ranks(torch.zeros(3, 2000), torch.arange(2000) % 3)
+    finally:
+        torch.set_flush_denormal(False)
+    assert found.text.tolist() == [1 + n % 3 for n in range(2000)]
+
+
 def test_views_arrays_and_maps_are_read_as_they_are(tmp_path):
     scores = torch.rand(5, 8)
     owner = torch.arange(8) % 5
