@@ -9,7 +9,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.nn import functional
 
+from graphmatch.encoded import Encoded
 from graphmatch.errors import ConfigError, GraphError
 from graphmatch.evaluate import (
     average_scores,
@@ -19,8 +21,10 @@ from graphmatch.evaluate import (
     evaluate_unique,
     split_folds,
 )
+from graphmatch.models.scan import SCAN, SCANConfig
 from graphmatch.ranks import Ranks
 from graphmatch.retrieval_report import RetrievalReport
+from graphmatch.scoring import score_matrix, score_tiles
 from graphmatch.unique_captions import unique_captions
 
 
@@ -137,6 +141,24 @@ def test_tiles(five):
     assert report == evaluate(scores, owner, median="floor")
     own = scores[owner, torch.arange(100)]
     assert evaluate_tiles(lambda: tiles, owner, shape=(20, 100), own=own) == evaluate(*five)
+
+
+def test_tiles_of_a_matcher():
+    torch.manual_seed(3)
+    model = SCAN(SCANConfig(vocabulary=9, feature_size=4, word_size=4, embed_size=8))
+    count = torch.randint(1, 6, (90,))
+    mask = torch.arange(5) < count[:, None]  # [90, 5]; tiles are in the order of these counts
+    nodes = functional.normalize(torch.randn(90, 5, 8), dim=2) * mask.unsqueeze(2)
+    text = Encoded(nodes=nodes, mask=mask)
+    visual, owner = text[torch.arange(0, 90, 3)], torch.arange(90) // 3
+
+    def tiles():
+        return score_tiles(model, visual, text)
+
+    with torch.no_grad():
+        report = evaluate_tiles(tiles, owner, shape=(30, 90))
+        assert report == evaluate(score_matrix(model, visual, text), owner)
+    assert report.i2t.r1 > 50  # each item is one of its own captions
 
 
 TEXTS = st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(0, 3)), min_size=1, max_size=12)
