@@ -80,8 +80,8 @@ def ram_scores(
     Args:
         contexts: C items from `prepare_contexts`, m nodes each.
         queries: Q items from `prepare_queries`, n nodes each.
-        products: [C, m, Q, n] products of their nodes, at least float32, of any strides. May be
-            overwritten where no gradient is needed.
+        products: [C, m, Q, n] products of their nodes, at least float32, of any strides; not
+            changed.
         block: weights of the direction.
         steps: K.
         scale: inverse temperature of the attention.
@@ -105,7 +105,8 @@ def ram_scores(
             cosines = _cosines(
                 contexts[c],
                 part,
-                products[c, :, q].contiguous(),
+                # a copy: cosines overwrite it, and the other direction reads the products too
+                products[c, :, q].clone(memory_format=torch.contiguous_format),
                 block=block,
                 weight=weight,
                 steps=steps,
