@@ -69,8 +69,7 @@ def read_official(name: str, path: str | Path) -> OfficialFile:
     """
     file = read_torch_file(path)
     value, parts = file.value, PARTS[name]
-    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-        raise CheckpointError(f"expected a dict with names (got {_kind(value)})")
+    _expect_dict(value, "the file")
     if parts and parts[0] == "video_encoder":
         _expect_names(value, parts)
         return OfficialFile(
@@ -92,13 +91,11 @@ def read_official(name: str, path: str | Path) -> OfficialFile:
         notes.append("the names lack module., as without several GPUs")
     if unread := sorted(value.keys() - _READ):
         notes.append(f"parts of the file that were not read: {listed(unread)}")
-    options = value.get("opt")
-    if not isinstance(options, (dict, type(None))):
-        raise CheckpointError(f"opt: expected the options of a script (got {_kind(options)})")
+    options = {} if value.get("opt") is None else _expect_dict(value["opt"], "opt")
     epoch, best = (_number(value, key) for key in ("epoch", "best_rsum"))
     return OfficialFile(
         tensors=tensors,
-        options={key: _item(option) for key, option in (options or {}).items()},
+        options={key: _item(option) for key, option in options.items()},
         epoch=None if epoch is None else int(epoch),
         best_rsum=best,
         notes=tuple(notes),
@@ -127,20 +124,29 @@ def state_tensors(file: TorchFile, states: Mapping[str, Any]) -> dict[str, Tenso
     found: dict[str, Tensor] = {}
     total = 0
     for part, state in states.items():
-        if not isinstance(state, dict):
-            raise CheckpointError(f"{part or 'model'}: expected a state dict (got {_kind(state)})")
-        for key, stored in state.items():
-            name = f"{part}.{key}" if part else str(key)
+        for key, stored in _expect_dict(state, part or "model").items():
+            name = f"{part}.{key}" if part else key
             if not isinstance(stored, StoredTensor):
-                raise CheckpointError(f"{name:.200}: expected a tensor (got {_kind(stored)})")
+                raise CheckpointError(f"{name}: expected a tensor (got {_kind(stored)})")
             try:
                 found[name] = file.tensor(stored)
             except CheckpointError as error:
-                raise CheckpointError(f"{name:.200}: {error}") from error
+                raise CheckpointError(f"{name}: {error}") from error
             total += found[name].nbytes
             if total > file.size:
-                raise CheckpointError(f"{name:.200}: more numbers than the file holds")
+                raise CheckpointError(f"{name}: more numbers than the file holds")
     return found
+
+
+def _expect_dict(value: Any, what: str) -> dict[str, Any]:
+    if not isinstance(value, dict) or not all(map(_is_name, value)):
+        raise CheckpointError(f"{what}: expected a dict with names (got {_kind(value)})")
+    return value
+
+
+def _is_name(key: Any) -> bool:
+    """Whether a key can be a name: they are printed, and compared with others."""
+    return isinstance(key, str) and len(key) <= 200 and key.isprintable()
 
 
 def _item(value: Any) -> Any:

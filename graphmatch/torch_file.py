@@ -10,6 +10,7 @@ is checked: 87 bytes take 3 GB. Here memory is bounded by the length of the file
 
 from __future__ import annotations
 
+import io
 import math
 import struct
 import zipfile
@@ -89,7 +90,7 @@ def read_torch_file(path: str | Path) -> TorchFile:
         path: the file, of any name.
 
     Returns:
-        Its content; the file is in memory once.
+        Its content; the file is in memory up to two times.
 
     Raises:
         CheckpointError: no such file, another format, a damaged file, or one that asks for anything
@@ -109,7 +110,7 @@ def read_torch_file(path: str | Path) -> TorchFile:
     data = Path(path).read_bytes()
     try:
         if data[:2] == b"PK":
-            value, contents = _read_zip(path)
+            value, contents = _read_zip(data)
         elif data[257:262] == b"ustar":
             raise FormatError(
                 "it is a tar archive, of torch before 2017; load it and save it again with torch "
@@ -123,17 +124,17 @@ def read_torch_file(path: str | Path) -> TorchFile:
         raise CheckpointError(f"{path}: no file of torch.save that can be read: {error}") from error
     except (
         ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, NotImplementedError,
-        RuntimeError, TypeError, ValueError, Warning, struct.error,
+        OSError, RuntimeError, TypeError, ValueError, Warning, struct.error,
     ) as error:  # fmt: skip
         raise CheckpointError(f"{path}: no file of torch.save, or a damaged one") from error
     return TorchFile(value=value, contents=contents, size=len(data))
 
 
-def _read_zip(path: str | Path) -> tuple[Any, dict[str, memoryview]]:
-    with zipfile.ZipFile(path) as archive:
+def _read_zip(data: bytes) -> tuple[Any, dict[str, memoryview]]:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
         entries = {entry.filename: entry for entry in archive.infolist()}
         packed = [name for name, entry in entries.items() if entry.compress_type]
-        if packed or sum(entry.file_size for entry in entries.values()) > Path(path).stat().st_size:
+        if packed or sum(entry.file_size for entry in entries.values()) > len(data):
             raise FormatError(f"its parts are compressed, which torch does not do {packed[:1]}")
         pickles = [name for name in entries if name.count("/") == 1 and name.endswith("/data.pkl")]
         if len(pickles) != 1:

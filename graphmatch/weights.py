@@ -72,7 +72,7 @@ def check_fit(
     unexpected = [name for name in tensors if name not in names]
     problems = [f"missing {listed(missing)}"] if missing else []
     if unexpected:
-        near = [get_close_matches(name, missing, n=1) for name in unexpected[:8]]
+        near = [get_close_matches(name[:200], missing, n=1) for name in unexpected[:8]]
         hints = [f"{name} (for {best[0]}?)" if best else name
                  for name, best in zip(unexpected, near, strict=False)]  # fmt: skip
         problems.append(f"unexpected {listed([*hints, *unexpected[8:]])}")
@@ -110,7 +110,7 @@ def listed(names: Iterable[str], separator: str = ", ") -> str:
     Returns:
         The text.
     """
-    names = list(names)
+    names = [name if name.isprintable() else repr(name) for name in names]
     more = [f"and {len(names) - 8} more"] if len(names) > 8 else []
     return separator.join([*names[:8], *more])
 

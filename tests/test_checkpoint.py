@@ -220,6 +220,7 @@ def test_weights_that_do_not_fit(folder):
     )
     assert f"infinite ones or NaN in {name}" in attempt({**rest, name: tensors[name] / 0})
     assert "missing" in attempt({})
+    assert "unexpected '\\x1b[2J'" in attempt({**tensors, "\33[2J": tensors[name].clone()})
 
 
 def test_no_checkpoint_at_all(tmp_path):
