@@ -230,7 +230,6 @@ def official_model(config, tensors):
 def common_options(config):
     text, video = config["text_encoder"], config["video_encoder"]
     assert text["rnn_hidden_size"] == video["dim_embed"]
-    assert text["num_layers"] == 1
     return {
         "vocabulary": text["num_words"],
         "feature_size": sum(video["dim_fts"]),
@@ -238,6 +237,7 @@ def common_options(config):
         "embed_size": video["dim_embed"],
         "cell": text["rnn_type"],
         "bidirectional": text["bidirectional"],
+        "word_layers": text["num_layers"],
         "margin": config["margin"],
         "negatives": "hardest" if config["max_violation"] else "all",
         "top_k": config["hard_topk"],

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any, ClassVar, get_args
 
 from torch import Tensor, nn
@@ -49,6 +50,7 @@ class GlobalMatchConfig:
     embed_size: int = 1024  # numbers of a caption's or a video's vector
     cell: Cell = "gru"  # of the word encoder
     bidirectional: bool = True  # captions are read both ways
+    word_layers: int = 1  # recurrent layers of the word encoder; the code's num_layers
     dropout: tuple[float, float] = (0.2, 0.2)  # of embedded words and of encoded videos
     margin: float = 0.2  # of the loss, in units of scores
     negatives: Negatives = "hardest"  # in the loss; the code's max_violation
@@ -60,7 +62,8 @@ class GlobalMatchConfig:
         check_choice("cell", self.cell, get_args(Cell))
         check_choice("negatives", self.negatives, get_args(Negatives))
         check_choice("direction", self.direction, get_args(LossDirection))
-        for name in ("vocabulary", "feature_size", "word_size", "embed_size", "top_k"):
+        sizes = ("vocabulary", "feature_size", "word_size", "embed_size", "word_layers", "top_k")
+        for name in sizes:
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}: expected at least 1 (got {getattr(self, name)})")
         if not 0 <= self.margin < math.inf:
@@ -94,6 +97,7 @@ class GlobalMatch(Matcher):
             hidden=config.embed_size,
             cell=config.cell,
             bidirectional=config.bidirectional,
+            layers=config.word_layers,
             dropout=config.dropout[0],
             embedding_bound=config.word_size**-0.5,
         )
@@ -205,9 +209,11 @@ def official_keys(config: GlobalMatchConfig) -> dict[str, str]:
         "video_encoder.ft_embed.weight": "frames.weight",
         "video_encoder.ft_embed.bias": "frames.bias",
     }
-    for end in ("", "_reverse") if config.bidirectional else ("",):
+    for layer, end in product(
+        range(config.word_layers), ("", "_reverse")[: 1 + config.bidirectional]
+    ):
         for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
-            names[f"text_encoder.rnn.{name}_l0{end}"] = f"words.rnn.{name}_l0{end}"
+            names[f"text_encoder.rnn.{name}_l{layer}{end}"] = f"words.rnn.{name}_l{layer}{end}"
     return names
 
 

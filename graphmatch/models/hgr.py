@@ -38,6 +38,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any, ClassVar, Literal, get_args
 
 import torch
@@ -85,6 +86,7 @@ class HGRConfig:
     embed_size: int = 1024  # numbers of a word, a node and a frame once encoded
     cell: Cell = "gru"  # of the word encoder; "lstm" in the paper
     bidirectional: bool = True  # captions are read both ways
+    word_layers: int = 1  # recurrent layers of the word encoder; the code's num_layers
     roles: int = len(ROLES)  # rows of the table of role vectors; 0: nodes have no roles
     layers: int = 1  # graph layers; each has parameters of its own
     attention: int = 512  # numbers of queries and keys of a graph layer; 0: all edges weigh equally
@@ -105,7 +107,8 @@ class HGRConfig:
         check_choice("fusion", self.fusion, get_args(Fusion))
         check_choice("negatives", self.negatives, get_args(Negatives))
         check_choice("direction", self.direction, get_args(LossDirection))
-        for name in ("vocabulary", "feature_size", "word_size", "embed_size", "top_k"):
+        sizes = ("vocabulary", "feature_size", "word_size", "embed_size", "word_layers", "top_k")
+        for name in sizes:
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}: expected at least 1 (got {getattr(self, name)})")
         for name in ("layers", "attention"):
@@ -152,6 +155,7 @@ class HGR(Matcher):
             hidden=config.embed_size,
             cell=config.cell,
             bidirectional=config.bidirectional,
+            layers=config.word_layers,
             dropout=config.dropout[0],
             embedding_bound=config.word_size**-0.5,
         )
@@ -361,9 +365,11 @@ def official_keys(config: HGRConfig) -> dict[str, str]:
     """
     text, video = "text_encoder", "video_encoder"
     names = {f"{text}.embedding.we.weight": "text.words.embedding.weight"}
-    for end in ("", "_reverse") if config.bidirectional else ("",):
+    for layer, end in product(
+        range(config.word_layers), ("", "_reverse")[: 1 + config.bidirectional]
+    ):
         for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
-            names[f"{text}.rnn.{name}_l0{end}"] = f"text.words.rnn.{name}_l0{end}"
+            names[f"{text}.rnn.{name}_l{layer}{end}"] = f"text.words.rnn.{name}_l{layer}{end}"
     if config.roles:
         names[f"{text}.role_embedding.weight"] = "text.roles.weight"
     parts = {f"{text}.ft_attn": "text.event.linear", f"{video}.ft_attn": "event.linear"}

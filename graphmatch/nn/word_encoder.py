@@ -28,7 +28,7 @@ class Words(NamedTuple):
 
 
 class WordEncoder(nn.Module):
-    """Embedding and one recurrent layer; the two directions are averaged.
+    """Embedding and recurrent layers; the two directions of the last are averaged.
 
     Source: SCAN (ECCV 2018): h_j = (forward_j + backward_j) / 2. The same in GSMN and
     IMRAM, and in HGR (CVPR 2020) section 3.1 with dropout on the embedded words. Each caption is
@@ -43,6 +43,7 @@ class WordEncoder(nn.Module):
         hidden: d, numbers of an encoded word.
         cell: "gru" or "lstm".
         bidirectional: whether captions are read backwards, too.
+        layers: number of recurrent layers, each over the output of the one before.
         dropout: share of the numbers of embedded words that training drops.
         embedding_bound: initial size of the embedding.
 
@@ -65,20 +66,24 @@ class WordEncoder(nn.Module):
         hidden: int = 1024,
         cell: Cell = "gru",
         bidirectional: bool = True,
+        layers: int = 1,
         dropout: float = 0.0,
         embedding_bound: float = 0.1,
     ) -> None:
         super().__init__()
         check_choice("cell", cell, ("gru", "lstm"))
-        if min(vocabulary, word_size, hidden) < 1:
-            raise ConfigError(f"expected sizes from 1 (got {(vocabulary, word_size, hidden)})")
+        sizes = (vocabulary, word_size, hidden, layers)
+        if min(sizes) < 1:
+            raise ConfigError(f"expected sizes from 1 (got {sizes})")
         if not 0 <= dropout < 1:
             raise ConfigError(f"dropout: expected a share in [0, 1) (got {dropout})")
         self.embedding = nn.Embedding(vocabulary, word_size)
         nn.init.uniform_(self.embedding.weight, -embedding_bound, embedding_bound)
         self.dropout = nn.Dropout(dropout)
         layer = nn.GRU if cell == "gru" else nn.LSTM
-        self.rnn = layer(word_size, hidden, batch_first=True, bidirectional=bidirectional)
+        self.rnn = layer(
+            word_size, hidden, num_layers=layers, batch_first=True, bidirectional=bidirectional
+        )
 
     def forward(self, word: Tensor, ptr: Tensor) -> Words:
         """Encode the words of n captions.
@@ -108,5 +113,6 @@ class WordEncoder(nn.Module):
         if isinstance(final, tuple):  # of an LSTM: hidden and cell states
             final = final[0]
         nodes, _ = pad_packed_sequence(states, batch_first=True)  # [n, L, directions * d]
+        final = final[-2:] if self.rnn.bidirectional else final[-1:]  # of the last layer
         directions = nodes.view(*nodes.shape[:2], len(final), -1)  # [n, L, directions, d]
         return Words(nodes=directions.mean(dim=-2), mask=mask, last=final.mean(dim=0))

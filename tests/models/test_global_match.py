@@ -105,7 +105,7 @@ def test_training_lowers_the_loss():
 
 @pytest.mark.parametrize("bidirectional", [True, False])
 def test_official_keys_name_every_parameter_once(bidirectional):
-    config = replace(CONFIG, bidirectional=bidirectional)
+    config = replace(CONFIG, bidirectional=bidirectional, word_layers=2)
     keys, model, other = official_keys(config), build(config), GlobalMatch(config).double().eval()
     assert sorted(keys.values()) == sorted(model.state_dict())
     official = {name: model.state_dict()[ours] for name, ours in keys.items()}

@@ -26,7 +26,7 @@ from graphmatch.scoring import score_matrix
 CONFIG = HGRConfig(vocabulary=20, feature_size=6, word_size=4, embed_size=8, attention=4)
 VARIANTS = [
     CONFIG,
-    replace(CONFIG, fusion="sim", cell="lstm", layers=2, scale=9.0),
+    replace(CONFIG, fusion="sim", cell="lstm", word_layers=2, layers=2, scale=9.0),
     replace(CONFIG, attention=0, roles=0, share_levels=True, bidirectional=False),
     replace(CONFIG, layers=0, scale=50.0),
 ]

@@ -96,6 +96,18 @@ def test_dropout_is_of_embedded_words_in_training_only():
     assert not torch.equal(encoder(WORD, PTR).nodes, encoder(WORD, PTR).nodes)
 
 
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_layers_read_each_other(cell):
+    encoder = WordEncoder(6, word_size=2, hidden=3, layers=2, cell=cell).eval()
+    words = encoder(torch.tensor([1, 2, 4, 3]), torch.tensor([0, 3, 4]))
+    for caption, ids in enumerate(([1, 2, 4], [3])):
+        states, final = encoder.rnn(encoder.embedding(torch.tensor(ids)))
+        final = final[0] if cell == "lstm" else final
+        expected = (states[:, :3] + states[:, 3:]) / 2
+        torch.testing.assert_close(words.nodes[caption, : len(ids)], expected)
+        torch.testing.assert_close(words.last[caption], (final[2] + final[3]) / 2)
+
+
 def test_embedding_starts_within_its_bound():
     weight = WordEncoder(50, word_size=20, hidden=2, embedding_bound=0.05).embedding.weight.detach()
     assert 0.04 < float(weight.abs().max()) <= 0.05
