@@ -2,11 +2,11 @@
 
 | protocol | call |
 |---|---|
-| all at once (Flickr30K, COCO 5K, MSR-VTT) | `evaluate(scores, owner)` |
+| all at once (Flickr30K, COCO 5K, MSR-VTT) | `evaluate_scores(scores, owner)` |
 | COCO 1K as published: five folds | `evaluate_folds(scores, owner, folds=5)` |
-| the first 1,000 images of COCO | `evaluate(scores[:1000, :5000], owner[:5000])` |
+| the first 1,000 images of COCO | `evaluate_scores(scores[:1000, :5000], owner[:5000])` |
 | HGR: every caption text once | `evaluate_unique(scores, texts, owner)` |
-| an ensemble | `evaluate(average_scores([first, second]), owner)` |
+| an ensemble | `evaluate_scores(average_scores([first, second]), owner)` |
 | more scores than fit into memory | `evaluate_tiles(tiles, owner, shape=...)` |
 
 Numbers of different protocols do not compare: a smaller gallery, or captions of equal text counted
@@ -28,7 +28,7 @@ from graphmatch.score_input import Relevant, Scores, as_scores, relevant_pairs
 from graphmatch.unique_captions import unique_captions
 
 
-def evaluate(
+def evaluate_scores(
     scores: Scores, relevant: Relevant, *, ties: str = "first", median: str = "exact"
 ) -> RetrievalReport:
     """All items against all captions.
@@ -51,7 +51,7 @@ def evaluate(
         ConfigError: an unknown choice.
 
     Example:
-        >>> evaluate(torch.eye(3), [0, 1, 2]).rsum
+        >>> evaluate_scores(torch.eye(3), [0, 1, 2]).rsum
         600.0
     """
     return RetrievalReport.from_ranks(ranks(scores, relevant, ties=ties), ties=ties, median=median)
@@ -69,16 +69,16 @@ def evaluate_tiles(
 
     Args:
         tiles: called for an iterable of (positions of items, positions of captions, scores).
-        relevant: as in `evaluate`.
+        relevant: as in `evaluate_scores`.
         shape: n_v and n_t.
         own: [P] scores of the right pairs, if known; else the tiles are asked for twice.
-        median: as in `evaluate`.
+        median: as in `evaluate_scores`.
 
     Returns:
         The report.
 
     Raises:
-        GraphError: as `evaluate`; tiles that do not cover every pair once.
+        GraphError: as `evaluate_scores`; tiles that do not cover every pair once.
 
     Example:
         >>> everything = torch.arange(3), torch.arange(3), torch.eye(3)
@@ -159,15 +159,15 @@ def evaluate_folds(
         scores: [n_v, n_t], of which the blocks on the diagonal are read.
         owner: [n_t] item of each caption.
         folds: how many; divides n_v.
-        ties: as in `evaluate`.
-        median: as in `evaluate`; rounding down is done in each fold.
+        ties: as in `evaluate_scores`.
+        median: as in `evaluate_scores`; rounding down is done in each fold.
 
     Returns:
-        The report. For folds scored one by one use `split_folds`, `evaluate` and
+        The report. For folds scored one by one use `split_folds`, `evaluate_scores` and
         `RetrievalReport.mean`.
 
     Raises:
-        GraphError: as `evaluate`.
+        GraphError: as `evaluate_scores`.
         ConfigError: `folds` does not divide n_v; an unknown choice.
 
     Example:
@@ -180,7 +180,7 @@ def evaluate_folds(
     for fold in split_folds(owner, visual=len(scores), folds=folds):
         rows = scores[int(fold.items[0]) : int(fold.items[-1]) + 1]
         block = rows[:, fold.captions.to(scores.device)]  # [f, c], a copy
-        reports.append(evaluate(block, fold.owner, ties=ties, median=median))
+        reports.append(evaluate_scores(block, fold.owner, ties=ties, median=median))
     return RetrievalReport.mean(reports)
 
 
@@ -198,14 +198,14 @@ def evaluate_unique(
         scores: [n_v, n_t]; the columns that are used are copied.
         texts: n_t captions.
         owner: [n_t] item of each caption.
-        ties: as in `evaluate`.
-        median: as in `evaluate`.
+        ties: as in `evaluate_scores`.
+        median: as in `evaluate_scores`.
 
     Returns:
         The report; `text` counts the unique captions.
 
     Raises:
-        GraphError: as `evaluate`.
+        GraphError: as `evaluate_scores`.
         ConfigError: an unknown choice.
 
     Example:
@@ -218,7 +218,7 @@ def evaluate_unique(
     if len(texts) != scores.size(1):
         raise GraphError(f"expected scores of {len(texts)} captions (got {scores.size(1)})")
     columns = scores[:, unique.first.to(scores.device)]  # [n_v, n_u]
-    return evaluate(columns, unique.relevant, ties=ties, median=median)
+    return evaluate_scores(columns, unique.relevant, ties=ties, median=median)
 
 
 def average_scores(matrices: Sequence[Scores]) -> Tensor:

@@ -38,7 +38,7 @@ def unique_captions(texts: Sequence[str], owner: Relevant) -> UniqueCaptions:
 
     Returns:
         The captions and what is right; encode `texts` (or the captions at `first`), score them and
-        call `evaluate(scores, relevant)`.
+        call `evaluate_scores(scores, relevant)`.
 
     Raises:
         GraphError: lengths that differ.

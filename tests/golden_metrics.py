@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from graphmatch.evaluate import evaluate, evaluate_unique
+from graphmatch.evaluate import evaluate_scores, evaluate_unique
 from graphmatch.nn.hinge_loss import hinge_loss
 from graphmatch.ranks import ranks
 from graphmatch.unique_captions import unique_captions
@@ -23,7 +23,7 @@ def check_retrieval_metrics(case, assert_close):
     owner = torch.arange(scores.size(1)) // config["captions_per_image"]
     for ties in rules(scores, "scan"):
         found = ranks(scores, owner, ties=ties)
-        report = evaluate(scores, owner, ties=ties, median="floor")
+        report = evaluate_scores(scores, owner, ties=ties, median="floor")
         for name, rank, way in (("i2t", found.visual, report.i2t), ("t2i", found.text, report.t2i)):
             assert torch.equal(rank - 1, tensors[f"out.{name}.ranks"].long())
             numbers = [way.r1, way.r5, way.r10, way.median_rank, way.mean_rank]
@@ -53,7 +53,9 @@ def check_eval_metrics(case, assert_close):
     every = fused[:, [columns[text] for text in texts]]
     relevant = torch.tensor([(v, c) for v, captions in enumerate(right) for c in captions]).T
     for ties in rules(fused, "hgr"):
-        reports = [evaluate(fused, relevant, ties=ties)]  # columns as the official code had them
+        reports = [
+            evaluate_scores(fused, relevant, ties=ties)
+        ]  # columns as the official code had them
         if ties == "first":
             reports.append(evaluate_unique(every, texts, owner, ties=ties))
         for report in reports:

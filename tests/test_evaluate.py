@@ -15,8 +15,8 @@ from graphmatch.encoded import Encoded
 from graphmatch.errors import ConfigError, GraphError
 from graphmatch.evaluate import (
     average_scores,
-    evaluate,
     evaluate_folds,
+    evaluate_scores,
     evaluate_tiles,
     evaluate_unique,
     split_folds,
@@ -61,7 +61,7 @@ def recalls(report):
 
 
 def test_all_at_once(five):
-    report = evaluate(*five)
+    report = evaluate_scores(*five)
     assert recalls(report) == pytest.approx(official(five[0]))
     assert report.rsum == pytest.approx(sum(official(five[0])))
     assert (report.visual, report.text, report.i2t.queries, report.t2i.queries) == (
@@ -70,7 +70,7 @@ def test_all_at_once(five):
         20,
         100,
     )
-    assert evaluate(five[0].numpy(), five[1].tolist(), ties="scan").rsum == report.rsum
+    assert evaluate_scores(five[0].numpy(), five[1].tolist(), ties="scan").rsum == report.rsum
 
 
 def test_five_folds(five):
@@ -81,11 +81,11 @@ def test_five_folds(five):
     assert report.rsum == pytest.approx(np.mean(folds, axis=0).sum())
     assert (report.folds, report.visual, report.text) == (5, 20, 100)
     alone = [
-        evaluate(scores[fold.items][:, fold.captions], fold.owner)
+        evaluate_scores(scores[fold.items][:, fold.captions], fold.owner)
         for fold in split_folds(owner, visual=20)
     ]
     assert RetrievalReport.mean(alone) == report
-    assert evaluate_folds(scores, owner, folds=1) == evaluate(scores, owner)
+    assert evaluate_folds(scores, owner, folds=1) == evaluate_scores(scores, owner)
 
 
 def test_medians_are_rounded_down_in_each_fold():
@@ -112,17 +112,17 @@ def test_folds_of_captions_in_any_order_and_number():
 
 def test_items_without_captions_stay_in_the_gallery():
     scores = torch.tensor([[0.9, 0.1], [0.5, 0.5], [0.95, 0.4]])
-    report = evaluate(scores, [0, 1])
+    report = evaluate_scores(scores, [0, 1])
     assert (report.i2t.queries, report.i2t.skipped) == (2, 1)
     assert (report.t2i.queries, report.t2i.skipped) == (2, 0)
     assert report.t2i.mean_rank == 1.5  # item 2 is before item 0
     assert "left out without a right answer: 1 visual, 0 text" in str(report)
     with pytest.raises(GraphError, match="none of 3"):
-        evaluate(torch.zeros(3, 0), [])
+        evaluate_scores(torch.zeros(3, 0), [])
 
 
 def test_a_gallery_smaller_than_k():
-    report = evaluate(torch.tensor([[0.0, 1.0], [1.0, 0.0]]), [0, 1])
+    report = evaluate_scores(torch.tensor([[0.0, 1.0], [1.0, 0.0]]), [0, 1])
     assert recalls(report) == [0, 100, 100, 0, 100, 100]
 
 
@@ -138,9 +138,9 @@ def test_tiles(five):
     columns = torch.randperm(100)
     tiles = [(rows, columns, scores[rows][:, columns]) for rows in torch.randperm(20).split(7)]
     report = evaluate_tiles(lambda: tiles, owner, shape=(20, 100), median="floor")
-    assert report == evaluate(scores, owner, median="floor")
+    assert report == evaluate_scores(scores, owner, median="floor")
     own = scores[owner, torch.arange(100)]
-    assert evaluate_tiles(lambda: tiles, owner, shape=(20, 100), own=own) == evaluate(*five)
+    assert evaluate_tiles(lambda: tiles, owner, shape=(20, 100), own=own) == evaluate_scores(*five)
 
 
 def test_tiles_of_a_matcher():
@@ -157,7 +157,7 @@ def test_tiles_of_a_matcher():
 
     with torch.no_grad():
         report = evaluate_tiles(tiles, owner, shape=(30, 90))
-        assert report == evaluate(score_matrix(model, visual, text), owner)
+        assert report == evaluate_scores(score_matrix(model, visual, text), owner)
     assert report.i2t.r1 > 50  # each item is one of its own captions
 
 
@@ -236,6 +236,6 @@ def test_bad_reports():
 
 
 def test_constant_scores_are_no_success():
-    report = evaluate(torch.zeros(50, 250), torch.arange(250) // 5)
+    report = evaluate_scores(torch.zeros(50, 250), torch.arange(250) // 5)
     assert report.t2i.r1 == 2
     assert report.i2t.r1 == 2
