@@ -9,16 +9,27 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from graphmatch.checkpoint import load_checkpoint, save_checkpoint
     from graphmatch.clip_job import extract_clips
     from graphmatch.clips.frame_selection import select_frames
     from graphmatch.clips.sampling import Sampling
     from graphmatch.clips.video_sources import find_videos
     from graphmatch.columns import GraphColumns
     from graphmatch.convert import convert_features
+    from graphmatch.datasets.caption_ids import caption_ids
     from graphmatch.datasets.captions import Caption, read_captions
     from graphmatch.datasets.dataset import DataSet, Visual
     from graphmatch.datasets.interbert_inputs import InterBertInputs, InterBertReader
+    from graphmatch.datasets.role_limits import limit_roles
+    from graphmatch.encoded import Encoded
     from graphmatch.errors import CheckpointError, ConfigError, FormatError, GraphError, ParseError
+    from graphmatch.evaluate import (
+        average_scores,
+        evaluate_folds,
+        evaluate_scores,
+        evaluate_tiles,
+        evaluate_unique,
+    )
     from graphmatch.export import export_store
     from graphmatch.feature_record import FeatureRecord
     from graphmatch.feature_store import FeatureStore
@@ -28,9 +39,21 @@ if TYPE_CHECKING:
     from graphmatch.graphs.history import HistoryGraph
     from graphmatch.graphs.region import RegionGraph
     from graphmatch.graphs.text import TextGraph
+    from graphmatch.graphs.words import add_marks, word_graph
+    from graphmatch.import_report import ImportReport
     from graphmatch.masking.regions import mask_regions
     from graphmatch.masking.tokens import mask_tokens
+    from graphmatch.models.global_match import GlobalMatch, GlobalMatchConfig
+    from graphmatch.models.gsmn import GSMN, GSMNConfig
+    from graphmatch.models.hgr import HGR, HGRConfig
+    from graphmatch.models.imram import IMRAM, IMRAMConfig
+    from graphmatch.models.matcher import Matcher
+    from graphmatch.models.scan import SCAN, SCANConfig
+    from graphmatch.nn.hinge_loss import hinge_loss
+    from graphmatch.nn.kernel_conv import KernelConv
     from graphmatch.nn.polar_kernel import PolarKernels
+    from graphmatch.nn.role_attention import RoleAttention
+    from graphmatch.official_checkpoint import import_official
     from graphmatch.parse import Argument, Frame, Parse
     from graphmatch.parse_job import parse_captions
     from graphmatch.parsers import load_parser
@@ -52,7 +75,9 @@ if TYPE_CHECKING:
     from graphmatch.regions.polar import edge_polar, pairwise_polar
     from graphmatch.regions.projection import Projection, load_projection
     from graphmatch.regions.roi_pool import roi_pool
+    from graphmatch.retrieval_report import RetrievalReport
     from graphmatch.rows import CaptionRow
+    from graphmatch.scoring import recomputed_scores, score_matrix, score_tiles
     from graphmatch.store import GraphStore
     from graphmatch.vocab import Vocabulary
 
@@ -65,18 +90,30 @@ _MODULES = {
     "ClipGraph": "graphmatch.graphs.clip",
     "ConfigError": "graphmatch.errors",
     "DataSet": "graphmatch.datasets.dataset",
+    "Encoded": "graphmatch.encoded",
     "FeatureRecord": "graphmatch.feature_record",
     "FeatureStore": "graphmatch.feature_store",
     "FeatureWriter": "graphmatch.feature_writer",
     "FormatError": "graphmatch.errors",
     "Frame": "graphmatch.parse",
+    "GSMN": "graphmatch.models.gsmn",
+    "GSMNConfig": "graphmatch.models.gsmn",
+    "GlobalMatch": "graphmatch.models.global_match",
+    "GlobalMatchConfig": "graphmatch.models.global_match",
     "GraphColumns": "graphmatch.columns",
     "GraphError": "graphmatch.errors",
     "GraphStore": "graphmatch.store",
+    "HGR": "graphmatch.models.hgr",
+    "HGRConfig": "graphmatch.models.hgr",
     "HistoryGraph": "graphmatch.graphs.history",
+    "IMRAM": "graphmatch.models.imram",
+    "IMRAMConfig": "graphmatch.models.imram",
+    "ImportReport": "graphmatch.import_report",
     "InterBertInputs": "graphmatch.datasets.interbert_inputs",
     "InterBertReader": "graphmatch.datasets.interbert_inputs",
+    "KernelConv": "graphmatch.nn.kernel_conv",
     "MatchBatch": "graphmatch.graphs.batch",
+    "Matcher": "graphmatch.models.matcher",
     "OnnxDetector": "graphmatch.regions.onnx_detector",
     "OnnxInput": "graphmatch.regions.onnx_detector",
     "Parse": "graphmatch.parse",
@@ -88,22 +125,37 @@ _MODULES = {
     "RegionDescriber": "graphmatch.regions.describe",
     "RegionGraph": "graphmatch.graphs.region",
     "Regions": "graphmatch.regions.base",
+    "RetrievalReport": "graphmatch.retrieval_report",
+    "RoleAttention": "graphmatch.nn.role_attention",
+    "SCAN": "graphmatch.models.scan",
+    "SCANConfig": "graphmatch.models.scan",
     "Sampling": "graphmatch.clips.sampling",
     "TextGraph": "graphmatch.graphs.text",
     "Visual": "graphmatch.datasets.dataset",
     "Vocabulary": "graphmatch.vocab",
+    "add_marks": "graphmatch.graphs.words",
+    "average_scores": "graphmatch.evaluate",
     "box_location": "graphmatch.regions.location",
+    "caption_ids": "graphmatch.datasets.caption_ids",
     "complete_edges": "graphmatch.regions.neighbours",
     "convert_features": "graphmatch.convert",
     "decode_photo": "graphmatch.regions.photo",
     "dependency_graph": "graphmatch.parsers.dependencies",
     "edge_polar": "graphmatch.regions.polar",
+    "evaluate_folds": "graphmatch.evaluate",
+    "evaluate_scores": "graphmatch.evaluate",
+    "evaluate_tiles": "graphmatch.evaluate",
+    "evaluate_unique": "graphmatch.evaluate",
     "export_store": "graphmatch.export",
     "extract_clips": "graphmatch.clip_job",
     "extract_regions": "graphmatch.region_job",
     "find_videos": "graphmatch.clips.video_sources",
     "graph_svg": "graphmatch.plot",
+    "hinge_loss": "graphmatch.nn.hinge_loss",
+    "import_official": "graphmatch.official_checkpoint",
+    "limit_roles": "graphmatch.datasets.role_limits",
     "load_backbone": "graphmatch.regions.load_backbone",
+    "load_checkpoint": "graphmatch.checkpoint",
     "load_detector": "graphmatch.regions.load_detector",
     "load_parser": "graphmatch.parsers",
     "load_projection": "graphmatch.regions.projection",
@@ -115,13 +167,22 @@ _MODULES = {
     "picodet": "graphmatch.regions.picodet",
     "read_captions": "graphmatch.datasets.captions",
     "read_sources": "graphmatch.regions.photo_sources",
+    "recomputed_scores": "graphmatch.scoring",
     "roi_pool": "graphmatch.regions.roi_pool",
     "role_graph": "graphmatch.parsers.roles",
+    "save_checkpoint": "graphmatch.checkpoint",
     "save_pictures": "graphmatch.plot",
+    "score_matrix": "graphmatch.scoring",
+    "score_tiles": "graphmatch.scoring",
     "select_frames": "graphmatch.clips.frame_selection",
+    "word_graph": "graphmatch.graphs.words",
 }
 
 __all__ = [
+    "GSMN",
+    "HGR",
+    "IMRAM",
+    "SCAN",
     "AnnotatedDetector",
     "Argument",
     "Caption",
@@ -130,18 +191,27 @@ __all__ = [
     "ClipGraph",
     "ConfigError",
     "DataSet",
+    "Encoded",
     "FeatureRecord",
     "FeatureStore",
     "FeatureWriter",
     "FormatError",
     "Frame",
+    "GSMNConfig",
+    "GlobalMatch",
+    "GlobalMatchConfig",
     "GraphColumns",
     "GraphError",
     "GraphStore",
+    "HGRConfig",
     "HistoryGraph",
+    "IMRAMConfig",
+    "ImportReport",
     "InterBertInputs",
     "InterBertReader",
+    "KernelConv",
     "MatchBatch",
+    "Matcher",
     "OnnxDetector",
     "OnnxInput",
     "Parse",
@@ -153,22 +223,36 @@ __all__ = [
     "RegionDescriber",
     "RegionGraph",
     "Regions",
+    "RetrievalReport",
+    "RoleAttention",
+    "SCANConfig",
     "Sampling",
     "TextGraph",
     "Visual",
     "Vocabulary",
+    "add_marks",
+    "average_scores",
     "box_location",
+    "caption_ids",
     "complete_edges",
     "convert_features",
     "decode_photo",
     "dependency_graph",
     "edge_polar",
+    "evaluate_folds",
+    "evaluate_scores",
+    "evaluate_tiles",
+    "evaluate_unique",
     "export_store",
     "extract_clips",
     "extract_regions",
     "find_videos",
     "graph_svg",
+    "hinge_loss",
+    "import_official",
+    "limit_roles",
     "load_backbone",
+    "load_checkpoint",
     "load_detector",
     "load_parser",
     "load_projection",
@@ -180,10 +264,15 @@ __all__ = [
     "picodet",
     "read_captions",
     "read_sources",
+    "recomputed_scores",
     "roi_pool",
     "role_graph",
+    "save_checkpoint",
     "save_pictures",
+    "score_matrix",
+    "score_tiles",
     "select_frames",
+    "word_graph",
 ]
 
 
