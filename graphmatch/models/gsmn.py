@@ -8,7 +8,7 @@ textual graph, regions for the visual one) and contexts c (regions, words):
 | step | here | field |
 |---|---|---|
 | a_ij = softmax over contexts of lambda z'_ij, section 3.2.1 | `attention_weights` | `scale` |
-| x_i = cos of q_i and sum_j a_ij c_j in each of t blocks | `attended_block_cosine` | `blocks` |
+| x_i = cos of q_i and sum_j a_ij c_j in each of t blocks | `nn.block_cosine` | `blocks` |
 | textual edges: word similarity, sparse times the dependencies | `TextualGraph.edges` | `graph` |
 | visual edges: Gaussian kernels over polar coordinates of boxes | `PolarKernels` | `kernels` |
 | h_i = concat_k (W_k sum_j w_ijk x_j + b_k), section 3.2.2 | `KernelConv` | `propagation` |
@@ -46,16 +46,11 @@ from graphmatch.encoded import Encoded
 from graphmatch.errors import ConfigError, GraphError, check_choice
 from graphmatch.models.gsmn_alignment import GSMNAlignment, node_matches
 from graphmatch.models.gsmn_graphs import Propagation, TextualGraph, VisualGraph
+from graphmatch.models.gsmn_matching import node_cosines, with_blocks
 from graphmatch.models.matcher import Matcher
 from graphmatch.models.scan import SCANConfig
 from graphmatch.models.scan import official_keys as scan_keys
-from graphmatch.nn.block_cosine import (
-    at_least_float32,
-    attended_block_cosine,
-    block_gram,
-    split_blocks,
-)
-from graphmatch.nn.cross_attention import attention_weights
+from graphmatch.nn.block_cosine import at_least_float32
 from graphmatch.nn.hinge_loss import hinge_loss
 from graphmatch.nn.l2norm import l2_normalise
 from graphmatch.nn.pad_nodes import pad_nodes
@@ -65,8 +60,6 @@ from graphmatch.regions.polar import pairwise_polar
 
 GraphKind = Literal["sparse", "dense"]
 Negatives = Literal["hardest", "all"]
-CHUNK = 1 << 21
-"""Numbers that the products of one step of `score_tile` hold: 8 MB, which the caches keep."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +124,7 @@ class GSMN(Matcher):
         Encoded(2 items, 1 nodes, 8 features)
     """
 
-    tile: ClassVar[tuple[int, int]] = (32, 64)
+    tile: ClassVar[tuple[int, int]] = (32, 32)
 
     def __init__(self, config: GSMNConfig) -> None:
         super().__init__()
@@ -200,23 +193,25 @@ class GSMN(Matcher):
     def prepare_text(self, text: Encoded) -> Encoded:
         """Add lengths and Gram matrices by block, and the edges of the textual graph."""
         edges = self._textual_edges(text)  # [n, L, L]
+        text = with_blocks(text, self.config.blocks)
         if self.config.propagation == "official":
-            return self._with_blocks(text).with_extra(axes={"edges": (1,)}, edges=edges.sum(-1))
-        return self._with_blocks(text).with_extra(axes={"edges": (1, 2)}, edges=edges)
+            return text.with_extra(axes={"edges": (1,)}, edges=edges.sum(dim=-1))
+        return text.with_extra(axes={"edges": (1, 2)}, edges=edges)
 
     def prepare_visual(self, visual: Encoded) -> Encoded:
         """Add lengths and Gram matrices by block, and the edges of the visual graph."""
         weight = self._visual_edges(visual)  # [n, R, R, K]
+        visual = with_blocks(visual, self.config.blocks)
         if self.config.propagation == "official":
             merged = self.visual.merged(weight.sum(dim=-2))  # [n, R, H, t]
-            return self._with_blocks(visual).with_extra(axes={"edges": (1,)}, edges=merged)
+            return visual.with_extra(axes={"edges": (1,)}, edges=merged)
         weight = weight.permute(0, 3, 1, 2).contiguous()  # [n, K, R, R]
-        return self._with_blocks(visual).with_extra(axes={"edges": (2, 3)}, edges=weight)
+        return visual.with_extra(axes={"edges": (2, 3)}, edges=weight)
 
     def score_tile(self, visual: Encoded, text: Encoded) -> Tensor:
         """Scores of all pairs of prepared items; see `Matcher.score_tile`.
 
-        Works in steps of a few images, so that the products by block stay in the caches.
+        Works in steps of a few images; see `graphmatch.models.gsmn_matching`.
 
         Args:
             visual: n_v prepared images.
@@ -225,53 +220,13 @@ class GSMN(Matcher):
         Returns:
             [n_v, n_t]. An item without nodes has the constant of its graph as its part.
         """
-        size = self.config.blocks * visual.nodes.size(1) * text.nodes[..., 0].numel()
-        step = max(1, CHUNK // max(size, 1))
-        words = text.nodes.transpose(0, 1).flatten(0, 1)  # [n Q, d]
-        words = split_blocks(words, self.config.blocks).permute(1, 2, 0)  # [t, d/t, n Q]
+        steps = node_cosines(visual, text, scale=self.config.scale, blocks=self.config.blocks)
         parts = [
-            self._score_step(visual[start : start + step], text, words)
-            for start in range(0, len(visual), step)
+            self.textual(word_x, text.extra["edges"], text.mask)
+            + self.visual(region_x, images.extra["edges"], images.mask)
+            for images, word_x, region_x in steps
         ]
         return torch.cat(parts) if parts else text.extra["lengths"].new_zeros(0, len(text))
-
-    def _score_step(self, visual: Encoded, text: Encoded, words: Tensor) -> Tensor:
-        """[C, Q] scores; `words` are the captions' nodes by block."""
-        (images, regions, _), blocks = visual.nodes.shape, self.config.blocks
-        by_block = split_blocks(visual.nodes, blocks).flatten(0, 1).transpose(0, 1)
-        products = at_least_float32(by_block @ words)  # [t, C R, n Q]
-        products = products.view(blocks, images, regions, -1, len(text))  # [t, C, R, n, Q]
-        summed = products.sum(dim=0)
-        visual_mask, text_mask = _padding(visual.mask), _padding(text.mask)
-        by_word = attention_weights(
-            summed.transpose(2, 3),
-            self.config.scale,
-            context_mask=visual_mask,
-            query_mask=text_mask,
-        ).transpose(2, 3)  # [C, R, n, Q]
-        word_x = attended_block_cosine(
-            products,
-            by_word,
-            text.extra["lengths"].permute(1, 2, 0).unsqueeze(1),  # [t, 1, n, Q]
-            gram=visual.extra.get("gram"),
-            nodes=visual.nodes,
-        )  # [t, C, n, Q]
-        textual: Tensor = self.textual(word_x, text.extra["edges"], text.mask)
-        by_region = attention_weights(
-            summed.permute(3, 2, 0, 1),
-            self.config.scale,
-            context_mask=text_mask,
-            query_mask=visual_mask,
-        )  # [Q, n, C, R]
-        region_x = attended_block_cosine(
-            products.permute(0, 4, 3, 1, 2),
-            by_region,
-            visual.extra["lengths"].transpose(0, 1).unsqueeze(1),  # [t, 1, C, R]
-            gram=text.extra.get("gram"),
-            nodes=text.nodes,
-        )  # [t, Q, C, R]
-        region_x = region_x.permute(0, 2, 3, 1)
-        return textual + self.visual(region_x, visual.extra["edges"], visual.mask)
 
     def loss(self, scores: Tensor, owner: Tensor) -> Tensor:
         """Hinge loss with hardest or all negatives, summed; see `hinge_loss`.
@@ -316,16 +271,6 @@ class GSMN(Matcher):
             textual=_mean(self.textual.node_score(word_hidden), text.mask),
             visual=_mean(self.visual.node_score(region_hidden), visual.mask.unsqueeze(1)),
         )
-
-    def _with_blocks(self, items: Encoded) -> Encoded:
-        """The items with lengths [n, t, M] and, where they pay, Gram matrices [n, t, M, M]."""
-        nodes = split_blocks(at_least_float32(items.nodes), self.config.blocks)
-        lengths = torch.linalg.vector_norm(nodes, dim=-1).transpose(1, 2).contiguous()
-        items = items.with_extra(axes={"lengths": (2,)}, lengths=lengths)
-        if items.nodes.size(1) > nodes.size(-1):  # more nodes than numbers in a block
-            return items
-        gram = block_gram(items.nodes, self.config.blocks)
-        return items.with_extra(axes={"gram": (2, 3)}, gram=gram)
 
     def _textual_edges(self, text: Encoded) -> Tensor:
         words = at_least_float32(text.nodes)
@@ -393,8 +338,3 @@ def official_keys(config: GSMNConfig, *, june_2020: bool = False) -> dict[str, s
 
 def _mean(score: Tensor, mask: Tensor) -> Tensor:
     return (score * mask).sum(dim=-1) / mask.sum(dim=-1).clamp(min=1)
-
-
-def _padding(mask: Tensor) -> Tensor | None:
-    """The mask, or None if it is on the CPU, where looking is cheap, and all nodes are real."""
-    return None if mask.device.type == "cpu" and bool(mask.all()) else mask

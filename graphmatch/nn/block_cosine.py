@@ -8,7 +8,7 @@ consecutive blocks; a node q and what it attends to, the context a, are compared
 With the weights w_j of the attention, a^b = sum_j w_j c_j^b, and the context itself is not needed:
 
     q^b . a^b = sum_j w_j (c_j^b . q^b)     the same products that the attention is made of
-    |a^b|^2   = sum_jl w_j G^b_jl w_l       with the Gram matrix of the context nodes in block b
+    |a^b|^2   = sum_jl w_j w_l G^b_jl       with the Gram matrix of the context nodes in block b
 
 The cosine does not change when all weights of a query are multiplied by one positive number.
 """
@@ -18,7 +18,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from graphmatch.errors import ConfigError, GraphError
+from graphmatch.errors import ConfigError
 
 EPS = 1e-8
 
@@ -43,7 +43,7 @@ def split_blocks(x: Tensor, blocks: int) -> Tensor:
     """
     if blocks < 1 or x.size(-1) % blocks:
         raise ConfigError(f"blocks: expected a divisor of {x.size(-1)} (got {blocks})")
-    return x.unflatten(-1, (blocks, -1))
+    return x.view(*x.shape[:-1], blocks, x.size(-1) // blocks)
 
 
 def block_cosine(x: Tensor, y: Tensor, blocks: int) -> Tensor:
@@ -70,78 +70,115 @@ def block_cosine(x: Tensor, y: Tensor, blocks: int) -> Tensor:
     return cosine
 
 
-def block_gram(nodes: Tensor, blocks: int) -> Tensor:
-    """Products of all nodes of an item with each other, block by block.
+def packed_gram(nodes: Tensor, blocks: int) -> Tensor:
+    """Products of all nodes of an item with each other, block by block, each pair once.
+
+    The pairs (j, l) with l <= j come in the order of j, so that the first m (m + 1) / 2 are those
+    of the first m nodes. Pairs of two nodes are doubled: w^T G w is the sum of w_j w_l times these.
 
     Args:
         nodes: [N, M, D].
         blocks: t, number of blocks; it divides D.
 
     Returns:
-        [N, t, M, M], float32 at least.
+        [N, t, M (M + 1) / 2], float32 at least.
 
     Raises:
         ConfigError: a number of blocks that does not divide D.
 
     Example:
-        >>> block_gram(torch.tensor([[[1.0, 2.0], [3.0, 0.0]]]), 2)[0, 0]
-        tensor([[1., 3.],
-                [3., 9.]])
+        >>> packed_gram(torch.tensor([[[1.0, 2.0], [3.0, 0.0]]]), 2)[0, 0]
+        tensor([1., 6., 9.])
     """
     split = split_blocks(at_least_float32(nodes), blocks).transpose(1, 2)  # [N, t, M, D / t]
-    return split @ split.transpose(-1, -2)
+    gram = split @ split.transpose(-1, -2)  # [N, t, M, M]
+    row, column = _pairs(nodes.size(1), nodes.device)
+    packed: Tensor = gram[..., row, column] * (2 - (row == column).to(gram.dtype))
+    return packed
 
 
-def attended_block_cosine(
-    products: Tensor, weights: Tensor, lengths: Tensor, *, gram: Tensor | None, nodes: Tensor
+def attended_dot(
+    products: Tensor, weights: Tensor, axis: int, scratch: Tensor | None = None
 ) -> Tensor:
-    """Block cosines of query nodes with what they attend to, without making the contexts.
-
-    The query nodes are counted by two axes A and B, in any order.
+    """Products, block by block, of query nodes with what they attend to.
 
     Args:
-        products: [t, C, m, A, B] products of m nodes of C context items with query nodes, by block.
-        weights: [C, m, A, B] weights of the attention over the m context nodes, not negative; up
-            to one positive factor a query. 0 for padding.
-        lengths: [t, C or 1, A, B] length of the query nodes in each block.
-        gram: [C, t, m, m], from `block_gram`. None makes the contexts from `nodes` all the same,
-            which costs less, and is more exact, where there are more context nodes than numbers in
-            a block.
-        nodes: [C, m, D] the context nodes; read only if `gram` is None.
+        products: [t, ...] products of context and query nodes in each block, contiguous.
+        weights: [...] weights of the attention.
+        axis: of the context nodes in `weights`.
+        scratch: memory for the intermediate, flat, as large as `products`; where no gradients are
+            needed. Mapping new memory takes longer than the computation.
 
     Returns:
-        [t, C, A, B] cosines, at least float32. Allocates twice the size of `products`.
-
-    Raises:
-        GraphError: weights of another shape.
+        [t, ...] without that axis. Without `scratch` allocates as much as `products`.
 
     Example:
-        >>> nodes = torch.tensor([[[1.0, 0.0], [0.0, 1.0]]])
-        >>> query = torch.tensor([3.0, 4.0])
-        >>> products = (nodes @ query).view(1, 1, 2, 1, 1)
-        >>> attended_block_cosine(products, torch.ones(1, 2, 1, 1), torch.full((1, 1, 1, 1), 5.0),
-        ...                       gram=block_gram(nodes, 1), nodes=nodes).item()
-        0.98994...
+        >>> products = torch.tensor([[[1.0, 2.0], [3.0, 4.0]]])
+        >>> attended_dot(products, torch.tensor([[1.0, 0.0], [0.5, 1.0]]), 0)
+        tensor([[2.5000, 4.0000]])
     """
-    t, (count, m, *queries) = len(products), weights.shape
-    if products.shape[1:] != weights.shape:
-        raise GraphError(f"expected weights {list(products.shape[1:])} (got {list(weights.shape)})")
-    dot = (products * weights).sum(dim=2)  # [t, C, A, B]
-    flat = weights.reshape(count, m, -1)  # [C, m, A B]
-    if gram is None:
-        wide = at_least_float32(nodes).transpose(1, 2) @ flat  # [C, D, A B]
-        squares = wide.view(count, t, -1, wide.size(-1)).square().sum(dim=2)  # [C, t, A B]
+    if scratch is None:
+        weighted = products * weights
     else:
-        seen = (gram.flatten(1, 2) @ flat).view(count, t, m, -1)  # [C, t, m, A B]
-        if torch.is_grad_enabled() and seen.requires_grad:
-            seen = seen * flat.unsqueeze(1)
-        else:
-            seen *= flat.unsqueeze(1)
-        squares = seen.sum(dim=2)  # [C, t, A B]
-    squares = squares.transpose(0, 1).unflatten(-1, queries)  # [t, C, A, B]
+        weighted = scratch[: products.numel()].view(products.shape)
+        torch.mul(products, weights, out=weighted)
+    return weighted.sum(dim=axis + 1)
+
+
+def attended_length(
+    nodes: Tensor,
+    weights: Tensor,
+    blocks: int,
+    *,
+    gram: Tensor | None = None,
+    scratch: Tensor | None = None,
+) -> Tensor:
+    """Lengths of contexts in each block.
+
+    Args:
+        nodes: [C, m, D] nodes of context items; read only if `gram` is None.
+        weights: [C, m, q] weights of m context nodes for q query nodes.
+        blocks: t, number of blocks.
+        gram: [C, t, m (m + 1) / 2] or more, from `packed_gram`. If None, the contexts are made,
+            which costs less and is more exact where an item has more nodes than a block has
+            numbers.
+        scratch: flat memory of C m (m + 1) q numbers, as in `attended_dot`.
+
+    Returns:
+        [C, t, q], at least float32. Without `scratch` allocates C m (m + 1) q numbers.
+
+    Example:
+        >>> nodes = torch.tensor([[[3.0, 0.0], [0.0, 2.0]]])
+        >>> attended_length(nodes, torch.tensor([[[1.0], [2.0]]]), 1).item()
+        5.0
+    """
+    if gram is None:
+        wide = at_least_float32(nodes).transpose(1, 2) @ weights  # [C, D, q]
+        squares = wide.view(len(wide), blocks, -1, wide.size(-1)).square().sum(dim=2)  # [C, t, q]
+    else:
+        squares = _square_form(gram, weights, scratch)  # [C, t, q]
     # rounding can leave a square below 0; the floor keeps the gradient of the root finite
-    length = squares.clamp(min=torch.finfo(squares.dtype).tiny).sqrt()
-    return dot / (length * lengths).clamp(min=EPS)
+    length: Tensor = squares.clamp(min=torch.finfo(squares.dtype).tiny).sqrt()
+    return length
+
+
+def _square_form(gram: Tensor, weights: Tensor, scratch: Tensor | None) -> Tensor:
+    """w^T G w for a packed gram [C, t, p] and weights [C, m, q]: [C, t, q]."""
+    count, m, queries = weights.shape
+    row, column = _pairs(m, weights.device)  # [p]
+    gram = gram[..., : len(row)]
+    if scratch is None:
+        return gram @ (weights[:, row] * weights[:, column])
+    size = count * len(row) * queries
+    one, other = scratch[: 2 * size].view(2, count, len(row), queries)
+    torch.index_select(weights, 1, row, out=one)
+    torch.index_select(weights, 1, column, out=other)
+    return torch.bmm(gram, one.mul_(other))
+
+
+def _pairs(m: int, device: torch.device) -> Tensor:
+    """[2, m (m + 1) / 2] pairs (j, l) of nodes with l <= j."""
+    return torch.tril_indices(m, m, device=device)
 
 
 def at_least_float32(x: Tensor) -> Tensor:

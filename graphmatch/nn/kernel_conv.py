@@ -52,7 +52,7 @@ class KernelConv(MessagePassing):  # type: ignore[misc]  # PyG has no types
             )
         super().__init__(aggr="add", node_dim=0)
         self.in_channels, self.out_channels, self.kernels = in_channels, out_channels, kernels
-        width = out_channels // kernels
+        self.has_bias, width = bias, out_channels // kernels
         self.conv_weights = nn.ModuleList(
             nn.Linear(in_channels, width, bias=bias) for _ in range(kernels)
         )
@@ -60,14 +60,17 @@ class KernelConv(MessagePassing):  # type: ignore[misc]  # PyG has no types
     @property
     def weight(self) -> Tensor:
         """[H, F] rows of W_1, ..., W_K."""
-        return torch.cat([layer.weight for layer in self.conv_weights])
+        return torch.cat([layer.weight for layer in self._layers()])
 
     @property
     def bias(self) -> Tensor | None:
         """[H] b_1, ..., b_K, or None."""
-        if self.conv_weights[0].bias is None:
+        if not self.has_bias:
             return None
-        return torch.cat([layer.bias for layer in self.conv_weights])
+        return torch.cat([layer.bias for layer in self._layers()])
+
+    def _layers(self) -> list[nn.Linear]:
+        return [layer for layer in self.conv_weights if isinstance(layer, nn.Linear)]
 
     def forward(self, x: Tensor, edge_index: Tensor, weight: Tensor) -> Tensor:
         """Convolve a graph, or a batch of graphs, given by its edges.
@@ -125,13 +128,13 @@ class KernelConv(MessagePassing):  # type: ignore[misc]  # PyG has no types
         return self._finish(out)
 
     def _map(self, x: Tensor) -> Tensor:
-        return (x @ self.weight.t()).unflatten(-1, (self.kernels, -1))
+        mapped: Tensor = x @ self.weight.t()
+        return mapped.view(*x.shape[:-1], self.kernels, -1)
 
     def _finish(self, out: Tensor) -> Tensor:
         flat, bias = out.flatten(-2), self.bias  # [..., H]
         return flat if bias is None else flat + bias
 
     def __repr__(self) -> str:
-        bias = self.bias is not None
         sizes = f"{self.in_channels}, {self.out_channels}"
-        return f"KernelConv({sizes}, kernels={self.kernels}, bias={bias})"
+        return f"KernelConv({sizes}, kernels={self.kernels}, bias={self.has_bias})"

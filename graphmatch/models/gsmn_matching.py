@@ -1,0 +1,171 @@
+"""Node-level matching of GSMN for all pairs of a tile, on products by block.
+
+See `graphmatch.models.gsmn` for the equations. One batched matrix product gives the products of all
+nodes in each of t blocks. Their sum over the blocks is what both attentions are made of, and they
+are what the block cosines need besides Gram matrices; see `graphmatch.nn.block_cosine`.
+
+Axes of a tile: t blocks, C images, R regions, n words, Q captions; captions come last, so that sums
+over words and over regions both run along whole rows of memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from graphmatch.encoded import Encoded
+from graphmatch.nn.block_cosine import (
+    EPS,
+    at_least_float32,
+    attended_dot,
+    attended_length,
+    packed_gram,
+    split_blocks,
+)
+from graphmatch.nn.cross_attention import attention_weights
+
+CHUNK = 3 << 19
+"""Numbers that the products of one step hold: 6 MB, which the caches keep."""
+
+
+class _Products(NamedTuple):
+    """Products of all nodes of some pairs of items.
+
+    Args:
+        by_block: [t, C, R, n, Q].
+        summed: [C, R, n, Q] their sum over the blocks.
+        scratch: flat memory for what is computed from them; None with gradients.
+    """
+
+    by_block: Tensor
+    summed: Tensor
+    scratch: Tensor | None
+
+
+def with_blocks(items: Encoded, blocks: int) -> Encoded:
+    """Add what block cosines need of each item alone.
+
+    Args:
+        items: n captions or images of up to M nodes.
+        blocks: t, number of blocks; it divides the numbers of a node.
+
+    Returns:
+        The items with `extra["lengths"]` [n, t, M], and with `extra["gram"]` from `packed_gram`
+        unless there are more nodes than numbers in a block.
+    """
+    nodes = split_blocks(at_least_float32(items.nodes), blocks)  # [n, M, t, D / t]
+    lengths = torch.linalg.vector_norm(nodes, dim=-1).transpose(1, 2).contiguous()
+    items = items.with_extra(axes={"lengths": (2,)}, lengths=lengths)
+    if nodes.size(1) > nodes.size(-1):
+        return items
+    return items.with_extra(axes={}, gram=packed_gram(items.nodes, blocks))
+
+
+def node_cosines(
+    visual: Encoded, text: Encoded, *, scale: float, blocks: int
+) -> Iterator[tuple[Encoded, Tensor, Tensor]]:
+    """Node matching vectors of all pairs, a few images at a time.
+
+    Without gradients, the steps share their memory, because mapping new memory takes longer than
+    the computation.
+
+    Args:
+        visual: images from `with_blocks`.
+        text: Q captions from `with_blocks`.
+        scale: inverse temperature of the attention.
+        blocks: t, number of blocks.
+
+    Yields:
+        C images; [t, C, n, Q] block cosines of words with the regions that they attend to;
+        [t, C, R, Q] of regions with the words.
+    """
+    images, regions, _ = visual.nodes.shape
+    n, queries = text.nodes.size(1), max(1, text.mask.numel())
+    size = blocks * regions * queries  # products of one image
+    step = min(max(1, CHUNK // size), max(1, images))
+    words = text.nodes.transpose(0, 1).flatten(0, 1)  # [n Q, D]
+    words = split_blocks(words, blocks).permute(1, 2, 0)  # [t, D / t, n Q]
+    memory = None
+    if not torch.is_grad_enabled():
+        pairs = max(regions, n) + 1
+        scratch = max(blocks, pairs) * regions * queries
+        memory = text.extra["lengths"].new_empty(step * (size + scratch))
+    for start in range(0, images, step):
+        some = visual[start : start + step]
+        products = _products(some, words, memory, captions=len(text))
+        word_x = _word_cosines(products, some, text, scale=scale, blocks=blocks)
+        region_x = _region_cosines(products, some, text, scale=scale, blocks=blocks)
+        yield some, word_x, region_x
+
+
+def _products(visual: Encoded, words: Tensor, memory: Tensor | None, *, captions: int) -> _Products:
+    """Products with captions, whose nodes by block are `words` [t, D / t, n Q]."""
+    images, regions, _ = visual.nodes.shape
+    nodes = split_blocks(visual.nodes, len(words)).flatten(0, 1).transpose(0, 1)  # [t, C R, D / t]
+    scratch = None
+    if memory is None:
+        products = at_least_float32(nodes @ words)  # [t, C R, n Q]
+    else:
+        size = len(words) * images * regions * words.size(-1)
+        products, scratch = memory[:size], memory[size:]
+        products = products.view(len(words), -1, words.size(-1))
+        if words.dtype == products.dtype:
+            torch.bmm(nodes, words, out=products)
+        else:
+            products.copy_(nodes @ words)
+    products = products.view(len(words), images, regions, -1, captions)  # [t, C, R, n, Q]
+    return _Products(products, products.sum(dim=0), scratch)
+
+
+def _word_cosines(
+    products: _Products, visual: Encoded, text: Encoded, *, scale: float, blocks: int
+) -> Tensor:
+    """[t, C, n, Q]."""
+    weights = attention_weights(
+        products.summed.transpose(2, 3).contiguous(),
+        scale,
+        context_mask=_padding(visual.mask),
+        query_mask=_padding(text.mask),
+    )
+    weights = weights.transpose(2, 3).contiguous()  # [C, R, n, Q]
+    dot = attended_dot(products.by_block, weights, 1, products.scratch)  # [t, C, n, Q]
+    length = attended_length(
+        visual.nodes,
+        weights.flatten(2),
+        blocks,
+        gram=visual.extra.get("gram"),
+        scratch=products.scratch,
+    )  # [C, t, n Q]
+    lengths = text.extra["lengths"].permute(1, 2, 0).unsqueeze(1)  # [t, 1, n, Q]
+    return dot / (length.transpose(0, 1).reshape(dot.shape) * lengths).clamp(min=EPS)
+
+
+def _region_cosines(
+    products: _Products, visual: Encoded, text: Encoded, *, scale: float, blocks: int
+) -> Tensor:
+    """[t, C, R, Q]."""
+    weights = attention_weights(
+        products.summed.permute(3, 2, 0, 1).contiguous(),
+        scale,
+        context_mask=_padding(text.mask),
+        query_mask=_padding(visual.mask),
+    )  # [Q, n, C, R]
+    same = weights.permute(2, 3, 1, 0).contiguous()  # [C, R, n, Q]
+    dot = attended_dot(products.by_block, same, 2, products.scratch)  # [t, C, R, Q]
+    length = attended_length(
+        text.nodes,
+        weights.flatten(2),
+        blocks,
+        gram=text.extra.get("gram"),
+        scratch=products.scratch,
+    )  # [Q, t, C R]
+    lengths = visual.extra["lengths"].transpose(0, 1).unsqueeze(-1)  # [t, C, R, 1]
+    return dot / (length.permute(1, 2, 0).reshape(dot.shape) * lengths).clamp(min=EPS)
+
+
+def _padding(mask: Tensor) -> Tensor | None:
+    """The mask, or None if it is on the CPU, where looking is cheap, and all nodes are real."""
+    return None if mask.device.type == "cpu" and bool(mask.all()) else mask
