@@ -165,7 +165,7 @@ class GSMN(Matcher):
         text = Encoded(nodes=l2_normalise(nodes), mask=mask)
         if self.config.graph == "dense":
             return text
-        if not torch.equal(texts.ptr, ptr):
+        if texts.is_roles or not torch.equal(texts.ptr, ptr):
             raise GraphError(
                 "the sparse graph needs dependency graphs, one node a word (got role graphs); "
                 "parse for dependencies, or use graph='dense'"
@@ -220,13 +220,15 @@ class GSMN(Matcher):
         Returns:
             [n_v, n_t]. An item without nodes has the constant of its graph as its part.
         """
+        if not len(visual) or not len(text):
+            return text.extra["lengths"].new_zeros(len(visual), len(text))
         steps = node_cosines(visual, text, scale=self.config.scale, blocks=self.config.blocks)
         parts = [
             self.textual(word_x, text.extra["edges"], text.mask)
             + self.visual(region_x, images.extra["edges"], images.mask)
             for images, word_x, region_x in steps
         ]
-        return torch.cat(parts) if parts else text.extra["lengths"].new_zeros(0, len(text))
+        return torch.cat(parts)
 
     def loss(self, scores: Tensor, owner: Tensor) -> Tensor:
         """Hinge loss with hardest or all negatives, summed; see `hinge_loss`.

@@ -73,8 +73,8 @@ def node_cosines(
     the computation.
 
     Args:
-        visual: images from `with_blocks`.
-        text: Q captions from `with_blocks`.
+        visual: images from `with_blocks`, at least one.
+        text: Q captions from `with_blocks`, at least one.
         scale: inverse temperature of the attention.
         blocks: t, number of blocks.
 
@@ -83,9 +83,9 @@ def node_cosines(
         [t, C, R, Q] of regions with the words.
     """
     images, regions, _ = visual.nodes.shape
-    n, queries = text.nodes.size(1), max(1, text.mask.numel())
+    n, queries = text.nodes.size(1), text.mask.numel()
     size = blocks * regions * queries  # products of one image
-    step = min(max(1, CHUNK // size), max(1, images))
+    step = min(max(1, CHUNK // size), images)
     words = text.nodes.transpose(0, 1).flatten(0, 1)  # [n Q, D]
     words = split_blocks(words, blocks).permute(1, 2, 0)  # [t, D / t, n Q]
     memory = None
@@ -95,14 +95,14 @@ def node_cosines(
         memory = text.extra["lengths"].new_empty(step * (size + scratch))
     for start in range(0, images, step):
         some = visual[start : start + step]
-        products = _products(some, words, memory, captions=len(text))
+        products = _products(some, text, words, memory)
         word_x = _word_cosines(products, some, text, scale=scale, blocks=blocks)
         region_x = _region_cosines(products, some, text, scale=scale, blocks=blocks)
         yield some, word_x, region_x
 
 
-def _products(visual: Encoded, words: Tensor, memory: Tensor | None, *, captions: int) -> _Products:
-    """Products with captions, whose nodes by block are `words` [t, D / t, n Q]."""
+def _products(visual: Encoded, text: Encoded, words: Tensor, memory: Tensor | None) -> _Products:
+    """Products of nodes; `words` are the captions' nodes by block, [t, D / t, n Q]."""
     images, regions, _ = visual.nodes.shape
     nodes = split_blocks(visual.nodes, len(words)).flatten(0, 1).transpose(0, 1)  # [t, C R, D / t]
     scratch = None
@@ -111,12 +111,13 @@ def _products(visual: Encoded, words: Tensor, memory: Tensor | None, *, captions
     else:
         size = len(words) * images * regions * words.size(-1)
         products, scratch = memory[:size], memory[size:]
-        products = products.view(len(words), -1, words.size(-1))
+        products = products.view(len(words), images * regions, words.size(-1))
         if words.dtype == products.dtype:
             torch.bmm(nodes, words, out=products)
         else:
             products.copy_(nodes @ words)
-    products = products.view(len(words), images, regions, -1, captions)  # [t, C, R, n, Q]
+    shape = images, regions, text.nodes.size(1), len(text)
+    products = products.view(len(words), *shape)  # [t, C, R, n, Q]
     return _Products(products, products.sum(dim=0), scratch)
 
 
@@ -129,6 +130,7 @@ def _word_cosines(
         scale,
         context_mask=_padding(visual.mask),
         query_mask=_padding(text.mask),
+        normalise=True,  # EPS is meant for weights that sum to 1
     )
     weights = weights.transpose(2, 3).contiguous()  # [C, R, n, Q]
     dot = attended_dot(products.by_block, weights, 1, products.scratch)  # [t, C, n, Q]
@@ -140,7 +142,7 @@ def _word_cosines(
         scratch=products.scratch,
     )  # [C, t, n Q]
     lengths = text.extra["lengths"].permute(1, 2, 0).unsqueeze(1)  # [t, 1, n, Q]
-    return dot / (length.transpose(0, 1).reshape(dot.shape) * lengths).clamp(min=EPS)
+    return _cosine(dot, length.transpose(0, 1).reshape(dot.shape) * lengths)
 
 
 def _region_cosines(
@@ -152,6 +154,7 @@ def _region_cosines(
         scale,
         context_mask=_padding(text.mask),
         query_mask=_padding(visual.mask),
+        normalise=True,
     )  # [Q, n, C, R]
     same = weights.permute(2, 3, 1, 0).contiguous()  # [C, R, n, Q]
     dot = attended_dot(products.by_block, same, 2, products.scratch)  # [t, C, R, Q]
@@ -163,7 +166,12 @@ def _region_cosines(
         scratch=products.scratch,
     )  # [Q, t, C R]
     lengths = visual.extra["lengths"].transpose(0, 1).unsqueeze(-1)  # [t, C, R, 1]
-    return dot / (length.permute(1, 2, 0).reshape(dot.shape) * lengths).clamp(min=EPS)
+    return _cosine(dot, length.permute(1, 2, 0).reshape(dot.shape) * lengths)
+
+
+def _cosine(dot: Tensor, lengths: Tensor) -> Tensor:
+    """Rounding may pass 1 where contexts cancel, so the limits are set."""
+    return (dot / lengths.clamp(min=EPS)).clamp(-1, 1)
 
 
 def _padding(mask: Tensor) -> Tensor | None:

@@ -129,7 +129,7 @@ class KernelConv(MessagePassing):  # type: ignore[misc]  # PyG has no types
 
     def _map(self, x: Tensor) -> Tensor:
         mapped: Tensor = x @ self.weight.t()
-        return mapped.view(*x.shape[:-1], self.kernels, -1)
+        return mapped.reshape(*x.shape[:-1], self.kernels, -1)
 
     def _finish(self, out: Tensor) -> Tensor:
         flat, bias = out.flatten(-2), self.bias  # [..., H]
