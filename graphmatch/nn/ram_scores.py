@@ -25,7 +25,8 @@ from graphmatch.nn.attended_cosine import attended_cosine, gram_matrices, node_l
 from graphmatch.nn.cross_attention import FirstNorm, attention_weights
 from graphmatch.nn.ram_block import RAMBlock, distil, mix
 
-_ROWS = 1024  # query nodes whose memory is updated at once: 8 MB of projections in float32
+_ROWS = 1024  # query nodes whose memory is updated at once: 8 MB of projections in float32,
+_DEVICE_ROWS = 1 << 16  # and 512 MB on a GPU, which small parts would leave idle
 _PRODUCTS = 1 << 18  # products whose attention is computed at once where nothing is updated: 1 MB
 
 
@@ -88,15 +89,17 @@ def ram_scores(
         first_norm: normalisation of products, see `attention_weights`.
 
     Returns:
-        [C, Q] in the dtype of `products`. Allocates a few tensors of about 1,024 query nodes by d;
-        with gradients it keeps 3d numbers for each query node of a pair and update. Looks at the
-        masks if they are on the CPU.
+        [C, Q] in the dtype of `products`. Allocates a few tensors of about 1,024 query nodes by d
+        (65,536 on a GPU); with gradients it keeps 3d numbers for each query node of a pair and
+        update. Looks at the masks if they are on the CPU.
     """
     c_mask, q_mask = _padding(contexts.mask), _padding(queries.mask)
     attend = partial(attention_weights, scale=scale, first_norm=first_norm)
     weight = block.memory_weight(queries.nodes.dtype) if steps > 2 else None
     m, n = products.size(1), products.size(3)
     most = _ROWS if steps > 1 else _PRODUCTS // m  # query nodes of a part
+    if products.device.type != "cpu":
+        most = _DEVICE_ROWS
     rows = []
     for q in _slices(len(queries), most // n):
         part = queries[q]
