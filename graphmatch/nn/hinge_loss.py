@@ -1,13 +1,15 @@
 """Margin ranking loss of SCAN, GSMN, IMRAM and HGR.
 
-Sources: SCAN (ECCV 2018, arXiv 1803.08024) section 3.3, official code `model.py`, ContrastiveLoss;
+Sources: SCAN (ECCV 2018, arXiv 1803.08024), official code `model.py`, ContrastiveLoss;
 HGR (CVPR 2020), official code `models/criterion.py`, ContrastiveLoss.
 """
 
 from __future__ import annotations
 
+import math
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from graphmatch.errors import ConfigError, GraphError, check_choice
 
@@ -73,11 +75,7 @@ def hinge_loss(
         >>> hinge_loss(scores, torch.tensor([0, 1]), margin=0.2)  # 0.1 (i2t) + 0.5 (t2i)
         tensor(0.6000)
     """
-    check_choice("negatives", negatives, ("hardest", "all"))
-    check_choice("direction", direction, ("both", "i2t", "t2i"))
-    check_choice("reduction", reduction, ("sum", "mean"))
-    if top_k < 1:
-        raise ConfigError(f"expected top_k of at least 1 (got {top_k})")
+    _check_options(negatives, direction, reduction, top_k)
     _check(scores, owner)
     if scores.dtype not in (torch.float32, torch.float64):
         scores = scores.float()
@@ -101,6 +99,72 @@ def hinge_loss(
     if negatives == "hardest":
         return total / len(owner)
     return total / (~no_pair).sum().clamp(min=1)
+
+
+class HingeLoss(nn.Module):
+    """`hinge_loss` with its options; no parameters.
+
+    Args:
+        margin: in units of the scores.
+        negatives: `"hardest"` or `"all"`.
+        top_k: how many of the hardest.
+        direction: `"both"`, `"i2t"` or `"t2i"`.
+        reduction: `"sum"` or `"mean"`.
+        ignore_same: whether captions of one item are no negatives of each other.
+
+    Raises:
+        ConfigError: an unknown choice, a margin below 0, `top_k` below 1.
+
+    Example:
+        >>> HingeLoss(margin=0.2)(torch.tensor([[0.9, 0.8], [0.1, 0.5]]), torch.tensor([0, 1]))
+        tensor(0.6000)
+    """
+
+    def __init__(
+        self,
+        *,
+        margin: float = 0.2,
+        negatives: str = "hardest",
+        top_k: int = 1,
+        direction: str = "both",
+        reduction: str = "sum",
+        ignore_same: bool = False,
+    ) -> None:
+        super().__init__()
+        _check_options(negatives, direction, reduction, top_k)
+        if not 0 <= margin < math.inf:
+            raise ConfigError(f"margin: expected a number from 0 (got {margin})")
+        self.margin, self.negatives, self.top_k = margin, negatives, top_k
+        self.direction, self.reduction, self.ignore_same = direction, reduction, ignore_same
+
+    def forward(self, scores: Tensor, owner: Tensor) -> Tensor:
+        """The loss of scores [n_v, n_t] and the row [n_t] of each caption's own item."""
+        return hinge_loss(
+            scores,
+            owner,
+            margin=self.margin,
+            negatives=self.negatives,
+            top_k=self.top_k,
+            direction=self.direction,
+            reduction=self.reduction,
+            ignore_same=self.ignore_same,
+        )
+
+    def extra_repr(self) -> str:
+        """The options."""
+        return (
+            f"margin={self.margin}, negatives={self.negatives!r}, top_k={self.top_k}, "
+            f"direction={self.direction!r}, reduction={self.reduction!r}, "
+            f"ignore_same={self.ignore_same}"
+        )
+
+
+def _check_options(negatives: str, direction: str, reduction: str, top_k: int) -> None:
+    check_choice("negatives", negatives, ("hardest", "all"))
+    check_choice("direction", direction, ("both", "i2t", "t2i"))
+    check_choice("reduction", reduction, ("sum", "mean"))
+    if top_k < 1:
+        raise ConfigError(f"top_k: expected at least 1 (got {top_k})")
 
 
 def _check(scores: Tensor, owner: Tensor) -> None:
