@@ -40,6 +40,7 @@ from graphmatch.nn.attended_cosine import (
     node_lengths,
     node_products,
 )
+from graphmatch.nn.block_cosine import block_cosine
 from graphmatch.nn.cross_attention import FirstNorm, attention_weights, check_first_norm
 from graphmatch.nn.hinge_loss import hinge_loss
 from graphmatch.nn.l2norm import l2_normalise
@@ -271,7 +272,7 @@ class SCAN(Matcher):
         )  # [C, m, Q, n]
         attention = attention * queries.mask
         attended = torch.einsum("cmqn,cmd->cqnd", attention, contexts.nodes.to(attention.dtype))
-        cosine = torch.cosine_similarity(attended, queries.nodes.to(attended.dtype), dim=-1)
+        cosine = block_cosine(attended, queries.nodes.to(attended.dtype), 1).squeeze(-1)
         maps = (attention.transpose(1, 2), attended, cosine)  # [C, Q, ...] each
         attention, attended, cosine = maps if t2i else (value.transpose(0, 1) for value in maps)
         return SCANAlignment(attention=attention, attended=attended, cosine=cosine)

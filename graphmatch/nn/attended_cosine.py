@@ -6,7 +6,7 @@ a = sum_j w_j y_j, and
     x_i . a = sum_j w_j (x_i . y_j),    |a|^2 = sum_jk w_j w_k (y_j . y_k)
 
 so the products that gave the weights and one Gram matrix for each context item are enough. Source
-of the cosine: SCAN (ECCV 2018); the rest is algebra.
+of the cosine x . a / max(|x| |a|, 1e-8): SCAN (ECCV 2018), official code; the rest is algebra.
 """
 
 from __future__ import annotations
@@ -67,7 +67,9 @@ def node_lengths(nodes: Tensor) -> Tensor:
     return lengths
 
 
-def attended_cosine(products: Tensor, weights: Tensor, gram: Tensor, lengths: Tensor) -> Tensor:
+def attended_cosine(
+    products: Tensor, weights: Tensor, gram: Tensor, lengths: Tensor, *, eps: float = 1e-8
+) -> Tensor:
     """Cosine of every query node with what it attends to in every context item.
 
     Args:
@@ -76,6 +78,8 @@ def attended_cosine(products: Tensor, weights: Tensor, gram: Tensor, lengths: Te
         weights: [C, m, Q, n] as `attention_weights` gives them; right up to a positive factor.
         gram: [C, m, m] as `gram_matrices` gives them.
         lengths: [Q, n] as `node_lengths` gives them.
+        eps: the product of the two lengths counts as this much at least, the context being that of
+            weights with the sum 1; 0 for no such limit.
 
     Returns:
         [C, Q, n] in [-1, 1]; 0 where the query or the attended context is 0. Allocates C m x Q n.
@@ -96,4 +100,6 @@ def attended_cosine(products: Tensor, weights: Tensor, gram: Tensor, lengths: Te
         square, dot = mixed.mul_(weights).sum(dim=1), products.mul_(weights).sum(dim=1)
     tiny = torch.finfo(square.dtype).tiny
     length = square.clamp(min=tiny).sqrt() * lengths.clamp(min=tiny**0.5)
+    if eps:
+        length = length.maximum(eps * weights.sum(dim=1))
     return (dot / length).clamp(-1, 1)  # rounding may pass 1, above all where contexts cancel

@@ -110,6 +110,6 @@ def frame_scores(frames: Frames, nodes: Tensor, scale: float) -> Tensor:
     weights = frame_weights(products.squeeze(-1), frames.log_prior, scale).unsqueeze(-1)
     if frames.gram is not None:
         length = products.new_ones(len(nodes), 1)
-        return attended_cosine(products, weights, frames.gram, length).squeeze(-1)
+        return attended_cosine(products, weights, frames.gram, length, eps=0.0).squeeze(-1)
     dot, total = (products * weights).sum(dim=1), weights.sum(dim=1)  # [V, N, 1]
     return (dot / total.clamp(min=torch.finfo(total.dtype).tiny)).squeeze(-1)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from graphmatch.encoded import Encoded
+from graphmatch.nn.block_cosine import block_cosine
 from graphmatch.nn.cross_attention import FirstNorm, attention_weights
 from graphmatch.nn.ram_block import RAMBlock
 
@@ -91,7 +91,7 @@ def ram_steps(
         )
         attention = attention.transpose(1, 2) * real.mT  # [C, Q, m, n]
         attended = torch.einsum("cqmn,cmd->cqnd", attention, nodes)
-        cosine = functional.cosine_similarity(original, attended, dim=-1)  # [C, Q, n]
+        cosine = block_cosine(original, attended, 1).squeeze(-1)  # [C, Q, n]
         step = RAMStep(
             memory=memory,
             attention=attention,

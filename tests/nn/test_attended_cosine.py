@@ -50,6 +50,24 @@ def test_cosines_equal_those_of_attended_contexts(train, generator, assert_close
     assert_close(result.detach(), expected, "float64 looped")
 
 
+@pytest.mark.parametrize("train", [True, False])
+@pytest.mark.parametrize("scale", [9.0, 20.0, 60.0])
+def test_contexts_that_vanish_count_as_the_official_limit(train, scale, assert_close):
+    """A query of one word: all weight goes to a region that is 0, e^-scale is left for the rest."""
+    contexts = torch.tensor([[[0.6, 0.8], [0.0, 0.0], [1.0, 0.0]]], dtype=torch.float64)
+    queries = torch.tensor([[[-1.0, 0.0]], [[-3e-5, -4e-5]]], dtype=torch.float64)
+    with torch.set_grad_enabled(train):
+        contexts.requires_grad_(train)
+        products = node_products(contexts, queries)
+        weights = attention_weights(products, scale)
+        result = attended_cosine(products, weights, gram_matrices(contexts), node_lengths(queries))
+    for query, cosine in zip(queries[:, 0], result[0, :, 0], strict=True):
+        z = torch.nn.functional.leaky_relu(contexts[0] @ query, 0.1)
+        context = (scale * z / (z.abs() + 1e-8)).softmax(dim=0) @ contexts[0]
+        limited = (context.norm() * query.norm()).clamp(min=1e-8)
+        assert_close(cosine, context @ query / limited, "float64 looped")
+
+
 def test_cosine_gradients(generator):
     contexts = torch.randn(2, 3, 4, dtype=torch.float64, generator=generator, requires_grad=True)
     queries = torch.randn(2, 2, 4, dtype=torch.float64, generator=generator, requires_grad=True)
