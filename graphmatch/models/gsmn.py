@@ -124,7 +124,7 @@ class GSMN(Matcher):
         Encoded(2 items, 1 nodes, 8 features)
     """
 
-    tile: ClassVar[tuple[int, int]] = (32, 32)
+    tile: ClassVar[tuple[int, int]] = (64, 32)
 
     def __init__(self, config: GSMNConfig) -> None:
         super().__init__()

@@ -27,8 +27,10 @@ from graphmatch.nn.block_cosine import (
 )
 from graphmatch.nn.cross_attention import attention_weights
 
-CHUNK = 3 << 19
-"""Numbers that the products of one step hold: 6 MB, which the caches keep."""
+CHUNK = 1 << 21
+"""Numbers that the products of one step hold: 8 MB, which the caches keep."""
+SCRATCH = 1 << 19
+"""Numbers of the intermediates that are made of them at a time; more if one item needs it."""
 
 
 class _Products(NamedTuple):
@@ -85,14 +87,15 @@ def node_cosines(
     images, regions, _ = visual.nodes.shape
     n, queries = text.nodes.size(1), text.mask.numel()
     size = blocks * regions * queries  # products of one image
-    step = min(max(1, CHUNK // size), images)
-    words = text.nodes.transpose(0, 1).flatten(0, 1)  # [n Q, D]
-    words = split_blocks(words, blocks).permute(1, 2, 0)  # [t, D / t, n Q]
+    steps = -(-images // max(1, CHUNK // size))
+    step = -(-images // steps)  # about as many in each
+    # [t, n Q, D / t] in memory: bfloat16 products are slow on strided matrices
+    words = split_blocks(text.nodes, blocks).permute(2, 1, 0, 3).flatten(1, 2).contiguous().mT
     memory = None
     if not torch.is_grad_enabled():
-        pairs = max(regions, n) + 1
-        scratch = max(blocks, pairs) * regions * queries
-        memory = text.extra["lengths"].new_empty(step * (size + scratch))
+        row = regions * queries  # of one image
+        scratch = max(SCRATCH, step * row, (regions + 1) * row, step * (n + 1) * regions * n)
+        memory = text.extra["lengths"].new_empty(step * size + scratch)
     for start in range(0, images, step):
         some = visual[start : start + step]
         products = _products(some, text, words, memory)
@@ -104,7 +107,8 @@ def node_cosines(
 def _products(visual: Encoded, text: Encoded, words: Tensor, memory: Tensor | None) -> _Products:
     """Products of nodes; `words` are the captions' nodes by block, [t, D / t, n Q]."""
     images, regions, _ = visual.nodes.shape
-    nodes = split_blocks(visual.nodes, len(words)).flatten(0, 1).transpose(0, 1)  # [t, C R, D / t]
+    nodes = split_blocks(visual.nodes, len(words)).flatten(0, 1)  # [C R, t, D / t]
+    nodes = nodes.transpose(0, 1).contiguous()
     scratch = None
     if memory is None:
         products = at_least_float32(nodes @ words)  # [t, C R, n Q]

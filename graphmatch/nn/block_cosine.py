@@ -106,8 +106,9 @@ def attended_dot(
         products: [t, ...] products of context and query nodes in each block, contiguous.
         weights: [...] weights of the attention.
         axis: of the context nodes in `weights`.
-        scratch: memory for the intermediate, flat, as large as `products`; where no gradients are
-            needed. Mapping new memory takes longer than the computation.
+        scratch: flat memory for intermediates, at least as large as `weights`, where no gradients
+            are needed. Blocks are done in groups that fit into it: what stays in the caches is not
+            waited for, and memory that is mapped anew takes longer than the computation.
 
     Returns:
         [t, ...] without that axis. Without `scratch` allocates as much as `products`.
@@ -118,11 +119,16 @@ def attended_dot(
         tensor([[2.5000, 4.0000]])
     """
     if scratch is None:
-        weighted = products * weights
-    else:
-        weighted = scratch[: products.numel()].view(products.shape)
-        torch.mul(products, weights, out=weighted)
-    return weighted.sum(dim=axis + 1)
+        return (products * weights).sum(dim=axis + 1)
+    group = max(1, scratch.numel() // max(1, weights.numel()))
+    shape = (*products.shape[: axis + 1], *products.shape[axis + 2 :])
+    dot = products.new_empty(shape)
+    for start in range(0, len(products), group):
+        some = products[start : start + group]
+        weighted = scratch[: some.numel()].view(some.shape)
+        torch.mul(some, weights, out=weighted)
+        torch.sum(weighted, dim=axis + 1, out=dot[start : start + group])
+    return dot
 
 
 def attended_length(
@@ -142,7 +148,8 @@ def attended_length(
         gram: [C, t, m (m + 1) / 2] or more, from `packed_gram`. If None, the contexts are made,
             which costs less and is more exact where an item has more nodes than a block has
             numbers.
-        scratch: flat memory of C m (m + 1) q numbers, as in `attended_dot`.
+        scratch: flat memory of m (m + 1) q numbers or more, as in `attended_dot`; items are done in
+            groups that fit into it.
 
     Returns:
         [C, t, q], at least float32. Without `scratch` allocates C m (m + 1) q numbers.
@@ -169,11 +176,16 @@ def _square_form(gram: Tensor, weights: Tensor, scratch: Tensor | None) -> Tenso
     gram = gram[..., : len(row)]
     if scratch is None:
         return gram @ (weights[:, row] * weights[:, column])
-    size = count * len(row) * queries
-    one, other = scratch[: 2 * size].view(2, count, len(row), queries)
-    torch.index_select(weights, 1, row, out=one)
-    torch.index_select(weights, 1, column, out=other)
-    return torch.bmm(gram, one.mul_(other))
+    size = len(row) * queries
+    group = max(1, scratch.numel() // max(1, 2 * size))
+    squares = weights.new_empty(count, gram.size(1), queries)
+    for start in range(0, count, group):
+        some = weights[start : start + group]
+        one, other = scratch[: 2 * len(some) * size].view(2, len(some), len(row), queries)
+        torch.index_select(some, 1, row, out=one)
+        torch.index_select(some, 1, column, out=other)
+        torch.bmm(gram[start : start + group], one.mul_(other), out=squares[start : start + group])
+    return squares
 
 
 def _pairs(m: int, device: torch.device) -> Tensor:

@@ -50,13 +50,13 @@ def contexts(m, seed=0):
 
 @pytest.mark.parametrize("m", [1, 2, 3, 8])
 @pytest.mark.parametrize("packed", [True, False])
-@pytest.mark.parametrize("given", [True, False])
-def test_attended_length_is_that_of_the_contexts(m, packed, given, assert_close):
+@pytest.mark.parametrize("items", [0, 1, 2])  # how many of the two the scratch memory holds
+def test_attended_length_is_that_of_the_contexts(m, packed, items, assert_close):
     nodes, weights, made = contexts(m)
     expected = split_blocks(made, 4).norm(dim=-1).transpose(1, 2)  # [2, 4, 7]
-    scratch = torch.full((2 * m * (m + 1) * 7,), torch.nan).double() if given else None
+    memory = torch.full((items * m * (m + 1) * 7,), torch.nan).double()
     gram = packed_gram(nodes, 4) if packed else None
-    length = attended_length(nodes, weights, 4, gram=gram, scratch=scratch)
+    length = attended_length(nodes, weights, 4, gram=gram, scratch=memory if items else None)
     assert_close(length, expected, "float64")
 
 
@@ -75,8 +75,9 @@ def test_attended_dot_with_and_without_scratch(axis, assert_close):
     rest = names.replace(names[axis], "")
     expected = torch.einsum(f"tabc,abc->t{rest}", products, weights)
     assert_close(attended_dot(products, weights, axis), expected)
-    scratch = torch.full((products.numel() + 3,), torch.nan)
-    assert_close(attended_dot(products, weights, axis, scratch), expected)
+    for size in (weights.numel(), products.numel() + 3):
+        scratch = torch.full((size,), torch.nan)
+        assert_close(attended_dot(products, weights, axis, scratch), expected)
 
 
 def test_half_precision_nodes_are_multiplied_in_float32():
