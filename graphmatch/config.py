@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import sys
 import types
 from collections.abc import Mapping
@@ -16,6 +17,41 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from graphmatch.errors import ConfigError, check_choice
 
 Config = TypeVar("Config")
+
+
+def check_counts(config: object, *names: str, least: int = 1) -> None:
+    """Raise `ConfigError` for fields of a configuration that are too small.
+
+    Args:
+        config: the configuration.
+        names: of its fields.
+        least: what they must be at least.
+
+    Raises:
+        ConfigError: a smaller field.
+    """
+    for name in names:
+        if getattr(config, name) < least:
+            got = getattr(config, name)
+            raise ConfigError(f"{name}: expected at least {least} (got {got})")
+
+
+def check_positive(config: object, *names: str, or_zero: bool = False) -> None:
+    """Raise `ConfigError` for fields of a configuration that are no positive numbers.
+
+    Args:
+        config: the configuration.
+        names: of its fields.
+        or_zero: whether they may be 0.
+
+    Raises:
+        ConfigError: a field that is negative, 0 unless allowed, infinite or not a number.
+    """
+    for name in names:
+        value = getattr(config, name)
+        if not (0 < value < math.inf or (or_zero and value == 0)):
+            limit = "from" if or_zero else "above"
+            raise ConfigError(f"{name}: expected a number {limit} 0 (got {value})")
 
 
 def config_values(config: Any) -> dict[str, Any]:

@@ -42,7 +42,6 @@ def hgr_options(shapes: Shapes, options: Mapping[str, Any]) -> Found:
         sizes["attention"] = query[0] if query else 0
     fixed = {
         "video_encoder.num_levels": 3,
-        "text_encoder.num_layers": 1,
         "text_encoder.rnn_hidden_size": sizes["embed_size"],
     }
     if layers:
@@ -67,10 +66,7 @@ def global_match_options(shapes: Shapes, options: Mapping[str, Any]) -> Found:
     sizes = _text_sizes(shapes)
     name = "video_encoder.ft_embed.weight"
     sizes["embed_size"], sizes["feature_size"] = matrix_size(shapes, name)
-    fixed = {
-        "text_encoder.num_layers": 1,
-        "text_encoder.rnn_hidden_size": sizes["embed_size"],
-    }
+    fixed = {"text_encoder.rnn_hidden_size": sizes["embed_size"]}
     shares = ("text_encoder.dropout", "video_encoder.dropout")
     return _found(options, _COMMON, fixed, sizes, shares)
 
@@ -107,11 +103,14 @@ def _text_sizes(shapes: Shapes) -> dict[str, Any]:
     cell = {3 * hidden: "gru", 4 * hidden: "lstm"}.get(rows)
     if cell is None:
         raise CheckpointError(f"{rnn}_ih_l0: expected the gates of a GRU or LSTM (got {rows} rows)")
+    backwards = f"{rnn}_ih_l0_reverse" in shapes
+    passes = sum(name.startswith(f"{rnn}_ih_l") for name in shapes)
     return {
         "vocabulary": vocabulary,
         "word_size": word_size,
         "cell": cell,
-        "bidirectional": f"{rnn}_ih_l0_reverse" in shapes,
+        "bidirectional": backwards,
+        "word_layers": passes // (1 + backwards),
     }
 
 
@@ -154,6 +153,7 @@ _COMMON: OptionTable = {
     "text_encoder.dim_word": ("word_size", None),
     "text_encoder.rnn_type": ("cell", {"gru": "gru", "lstm": "lstm"}),
     "text_encoder.bidirectional": ("bidirectional", _TRUTH),
+    "text_encoder.num_layers": ("word_layers", None),
 }
 _HGR: OptionTable = {
     **_COMMON,

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Batch
 
+from graphmatch.errors import GraphError
 from graphmatch.graphs.base import Graph, require
 from graphmatch.graphs.history import HistoryGraph, check_modalities
 from graphmatch.graphs.text import TextGraph
@@ -169,6 +170,24 @@ def collate_pairs(pairs: Sequence[tuple[TextGraph, str, Graph, str]]) -> MatchBa
         text_ids=[text_id for _, text_id, _, _ in pairs],
         visual_ids=list(visuals),
     )
+
+
+def word_ptr(texts: Any) -> Tensor:
+    """Where the words of each caption of a batch begin.
+
+    Args:
+        texts: PyG batch of n `TextGraph`.
+
+    Returns:
+        [n + 1] int64: caption i has the words from ptr[i] to ptr[i + 1] - 1 of `texts.word`.
+
+    Raises:
+        GraphError: a batch that was made without it.
+    """
+    ptr = texts.get("word_ptr")
+    if ptr is None:
+        raise GraphError("texts: no word_ptr; make it by batch_graphs(graphs, follow=('word',))")
+    return ptr  # type: ignore[no-any-return]  # PyG has no types
 
 
 def batch_graphs(graphs: Sequence[Graph], *, follow: Sequence[str] = ()) -> Any:

@@ -14,19 +14,20 @@ Source: HGR (CVPR 2020) section 4.2 has it as VSE++; official code, `models/glob
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import Any, ClassVar, get_args
 
 from torch import Tensor, nn
 
+from graphmatch.config import check_counts, check_positive
 from graphmatch.encoded import Encoded
 from graphmatch.errors import ConfigError, GraphError, check_choice
+from graphmatch.graphs.batch import word_ptr
 from graphmatch.models.hgr import LossDirection, Negatives
 from graphmatch.models.matcher import Matcher
+from graphmatch.models.region_word import rnn_keys
 from graphmatch.nn.frame_scores import unit_vectors
-from graphmatch.nn.hinge_loss import hinge_loss
+from graphmatch.nn.hinge_loss import HingeLoss
 from graphmatch.nn.pad_nodes import pad_nodes
 from graphmatch.nn.role_graph_encoder import reset_rnn
 from graphmatch.nn.word_encoder import Cell, WordEncoder
@@ -62,12 +63,9 @@ class GlobalMatchConfig:
         check_choice("cell", self.cell, get_args(Cell))
         check_choice("negatives", self.negatives, get_args(Negatives))
         check_choice("direction", self.direction, get_args(LossDirection))
-        sizes = ("vocabulary", "feature_size", "word_size", "embed_size", "word_layers", "top_k")
-        for name in sizes:
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name}: expected at least 1 (got {getattr(self, name)})")
-        if not 0 <= self.margin < math.inf:
-            raise ConfigError(f"margin: expected a number from 0 (got {self.margin})")
+        check_counts(self, "vocabulary", "feature_size", "word_size", "embed_size")
+        check_counts(self, "word_layers", "top_k")
+        check_positive(self, "margin", or_zero=True)
         if len(self.dropout) != 2 or not all(0 <= share < 1 for share in self.dropout):
             raise ConfigError(f"dropout: expected two shares in [0, 1) (got {self.dropout})")
 
@@ -104,6 +102,14 @@ class GlobalMatch(Matcher):
         reset_rnn(self.words.rnn)
         self.frames = nn.Linear(config.feature_size, config.embed_size)
         self.dropout = nn.Dropout(config.dropout[1])
+        self.hinge = HingeLoss(
+            margin=config.margin,
+            negatives=config.negatives,
+            top_k=config.top_k,
+            direction=config.direction,
+            reduction="mean",  # over captions, or over pairs for all negatives
+            ignore_same=config.ignore_same,
+        )
 
     def encode_text(self, texts: Any) -> Encoded:
         """Encode captions.
@@ -118,12 +124,7 @@ class GlobalMatch(Matcher):
         Raises:
             GraphError: a batch without `word_ptr`, a caption without words, an id out of range.
         """
-        ptr = texts.get("word_ptr")
-        if ptr is None:
-            raise GraphError(
-                "texts: no word_ptr; make it by batch_graphs(graphs, follow=('word',))"
-            )
-        words, mask, _ = self.words(texts.word, ptr)  # [n, L, D]
+        words, mask, _ = self.words(texts.word, word_ptr(texts))  # [n, L, D]
         return _encoded(words.sum(dim=1) / mask.sum(dim=1, keepdim=True))
 
     def encode_visual(self, visuals: Any) -> Encoded:
@@ -166,27 +167,6 @@ class GlobalMatch(Matcher):
         scores = visual.nodes[:, 0] @ text.nodes[:, 0].T
         return scores.float() if scores.dtype.itemsize < 4 else scores
 
-    def loss(self, scores: Tensor, owner: Tensor) -> Tensor:
-        """Hinge loss, divided by the number of captions or of pairs; see `hinge_loss`.
-
-        Args:
-            scores: [n_v, n_t] scores.
-            owner: [n_t] int64 row of each caption's own video.
-
-        Returns:
-            A number.
-        """
-        return hinge_loss(
-            scores,
-            owner,
-            margin=self.config.margin,
-            negatives=self.config.negatives,
-            top_k=self.config.top_k,
-            direction=self.config.direction,
-            reduction="mean",
-            ignore_same=self.config.ignore_same,
-        )
-
 
 def official_keys(config: GlobalMatchConfig) -> dict[str, str]:
     """Names of parameters in official checkpoints and here.
@@ -204,17 +184,15 @@ def official_keys(config: GlobalMatchConfig) -> dict[str, str]:
         >>> official_keys(GlobalMatchConfig(vocabulary=10))["video_encoder.ft_embed.weight"]
         'frames.weight'
     """
-    names = {
+    rnn = rnn_keys(
+        "text_encoder.rnn", bidirectional=config.bidirectional, layers=config.word_layers
+    )
+    return {
         "text_encoder.embedding.we.weight": "words.embedding.weight",
         "video_encoder.ft_embed.weight": "frames.weight",
         "video_encoder.ft_embed.bias": "frames.bias",
+        **rnn,
     }
-    for layer, end in product(
-        range(config.word_layers), ("", "_reverse")[: 1 + config.bidirectional]
-    ):
-        for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
-            names[f"text_encoder.rnn.{name}_l{layer}{end}"] = f"words.rnn.{name}_l{layer}{end}"
-    return names
 
 
 def _encoded(vectors: Tensor) -> Encoded:

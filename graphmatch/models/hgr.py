@@ -38,18 +38,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from graphmatch.columns import KINDS
+from graphmatch.config import check_counts, check_positive
 from graphmatch.encoded import Encoded
 from graphmatch.errors import ConfigError, GraphError, check_choice
 from graphmatch.graphs.batch import MatchBatch
 from graphmatch.models.hgr_alignment import HGRAlignment, align
 from graphmatch.models.matcher import Matcher
+from graphmatch.models.region_word import rnn_keys
 from graphmatch.nn.event_attention import EventAttention
 from graphmatch.nn.frame_scores import (
     Frames,
@@ -58,7 +59,7 @@ from graphmatch.nn.frame_scores import (
     prepare_frames,
     unit_vectors,
 )
-from graphmatch.nn.hinge_loss import hinge_loss
+from graphmatch.nn.hinge_loss import HingeLoss
 from graphmatch.nn.pad_nodes import pad_nodes
 from graphmatch.nn.role_graph_encoder import RoleGraphEncoder
 from graphmatch.nn.word_encoder import Cell, WordEncoder
@@ -107,19 +108,13 @@ class HGRConfig:
         check_choice("fusion", self.fusion, get_args(Fusion))
         check_choice("negatives", self.negatives, get_args(Negatives))
         check_choice("direction", self.direction, get_args(LossDirection))
-        sizes = ("vocabulary", "feature_size", "word_size", "embed_size", "word_layers", "top_k")
-        for name in sizes:
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name}: expected at least 1 (got {getattr(self, name)})")
-        for name in ("layers", "attention"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name}: expected a number from 0 (got {getattr(self, name)})")
+        check_counts(self, "vocabulary", "feature_size", "word_size", "embed_size")
+        check_counts(self, "word_layers", "top_k")
+        check_counts(self, "layers", "attention", least=0)
+        check_positive(self, "scale")
+        check_positive(self, "margin", or_zero=True)
         if 0 != self.roles < len(ROLES):
             raise ConfigError(f"roles: expected 0, or at least {len(ROLES)} (got {self.roles})")
-        if not 0 < self.scale < math.inf:
-            raise ConfigError(f"scale: expected a number above 0 (got {self.scale})")
-        if not 0 <= self.margin < math.inf:
-            raise ConfigError(f"margin: expected a number from 0 (got {self.margin})")
         if len(self.dropout) != 3 or not all(0 <= share < 1 for share in self.dropout):
             raise ConfigError(f"dropout: expected three shares in [0, 1) (got {self.dropout})")
         weights = self.level_weights
@@ -172,6 +167,14 @@ class HGR(Matcher):
         )
         self.event = EventAttention(config.embed_size)
         self.dropout = nn.Dropout(config.dropout[1])
+        self.hinge = HingeLoss(
+            margin=config.margin,
+            negatives=config.negatives,
+            top_k=config.top_k,
+            direction=config.direction,
+            reduction="mean",  # over captions, or over pairs for all negatives
+            ignore_same=config.ignore_same,
+        )
 
     def encode_text(self, texts: Any) -> Encoded:
         """Encode captions.
@@ -295,27 +298,6 @@ class HGR(Matcher):
             levels.append(scores @ mean.scatter_(1, owner.unsqueeze(1), share.unsqueeze(1)))
         return torch.stack(levels)
 
-    def loss(self, scores: Tensor, owner: Tensor) -> Tensor:
-        """Hinge loss, divided by the number of captions or of pairs; see `hinge_loss`.
-
-        Args:
-            scores: [n_v, n_t] scores.
-            owner: [n_t] int64 row of each caption's own video.
-
-        Returns:
-            A number.
-        """
-        return hinge_loss(
-            scores,
-            owner,
-            margin=self.config.margin,
-            negatives=self.config.negatives,
-            top_k=self.config.top_k,
-            direction=self.config.direction,
-            reduction="mean",
-            ignore_same=self.config.ignore_same,
-        )
-
     def forward(self, batch: MatchBatch) -> Tensor:
         """Training loss of a batch; with `level_weights` the weighted sum of four losses.
 
@@ -364,12 +346,13 @@ def official_keys(config: HGRConfig) -> dict[str, str]:
         'text.graph.0.context.weight'
     """
     text, video = "text_encoder", "video_encoder"
-    names = {f"{text}.embedding.we.weight": "text.words.embedding.weight"}
-    for layer, end in product(
-        range(config.word_layers), ("", "_reverse")[: 1 + config.bidirectional]
-    ):
-        for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
-            names[f"{text}.rnn.{name}_l{layer}{end}"] = f"text.words.rnn.{name}_l{layer}{end}"
+    rnn = rnn_keys(
+        f"{text}.rnn",
+        "text.words.rnn",
+        bidirectional=config.bidirectional,
+        layers=config.word_layers,
+    )
+    names = {f"{text}.embedding.we.weight": "text.words.embedding.weight", **rnn}
     if config.roles:
         names[f"{text}.role_embedding.weight"] = "text.roles.weight"
     parts = {f"{text}.ft_attn": "text.event.linear", f"{video}.ft_attn": "event.linear"}

@@ -37,25 +37,26 @@ full mode instead of 437, 873 and 1310.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypedDict, get_args
 
 from torch import Tensor
 
+from graphmatch.config import check_counts
 from graphmatch.encoded import Encoded
-from graphmatch.errors import ConfigError, GraphError, check_choice
-from graphmatch.models.matcher import Matcher
+from graphmatch.errors import check_choice
+from graphmatch.models.region_word import (
+    RegionWordConfig,
+    RegionWordMatcher,
+    encoder_keys,
+    node_mean,
+)
 from graphmatch.nn.attended_cosine import node_products
 from graphmatch.nn.cross_attention import FirstNorm, check_first_norm
-from graphmatch.nn.hinge_loss import hinge_loss
 from graphmatch.nn.l2norm import l2_normalise
-from graphmatch.nn.pad_nodes import pad_nodes
 from graphmatch.nn.ram_block import RAMBlock
 from graphmatch.nn.ram_scores import prepare_contexts, prepare_queries, ram_scores
 from graphmatch.nn.ram_steps import RAMStep, ram_steps
-from graphmatch.nn.region_encoder import RegionEncoder
-from graphmatch.nn.word_encoder import WordEncoder
 
 Mode = Literal["full", "image", "text"]
 Direction = Literal["image", "text"]
@@ -70,7 +71,7 @@ class _Options(TypedDict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IMRAMConfig:
+class IMRAMConfig(RegionWordConfig):
     """Options of `IMRAM`; defaults are the full model of Flickr30K.
 
     Raises:
@@ -81,32 +82,17 @@ class IMRAMConfig:
         1024
     """
 
-    vocabulary: int  # number of words, special symbols included: 8481 Flickr30K, 11353 COCO
-    feature_size: int = 2048  # numbers of a region feature
-    word_size: int = 300  # numbers of an embedded word
-    embed_size: int = 1024  # d, numbers of an encoded word or region
     mode: Mode = "full"  # which directions are summed; the code's model_mode, without _IMRAM
     steps: int = 3  # K, the code's iteration_step
     normalise_memory: bool = False  # off in both released scripts; the code's default is on
     scale: float = 9.0  # lambda, inverse temperature of the attention: 9 Flickr30K, 11 COCO
     first_norm: FirstNorm = "clipped_l2norm"  # of products, over the queries; see attention_weights
-    weight_norm: bool = False  # of the regions' linear map; the code's precomp_enc_type weight_norm
-    bidirectional: bool = True  # GRU in both directions; every published model
-    margin: float = 0.2  # of the loss, in units of scores, which lie in [-2K, 2K]
-    negatives: Negatives = "hardest"  # in the loss; the code's max_violation
-    ignore_same: bool = False  # captions of one image are no negatives; the code takes them as such
 
     def __post_init__(self) -> None:
+        RegionWordConfig.__post_init__(self)
         check_choice("mode", self.mode, get_args(Mode))
-        check_choice("negatives", self.negatives, get_args(Negatives))
         check_first_norm(self.first_norm)
-        for name in ("vocabulary", "feature_size", "word_size", "embed_size", "steps"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name}: expected at least 1 (got {getattr(self, name)})")
-        if not 0 < self.scale < math.inf:
-            raise ConfigError(f"scale: expected a number above 0 (got {self.scale})")
-        if not 0 <= self.margin < math.inf:
-            raise ConfigError(f"margin: expected a number from 0 (got {self.margin})")
+        check_counts(self, "steps")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -123,7 +109,7 @@ class IMRAMAlignment:
     image: tuple[RAMStep, ...]
 
 
-class IMRAM(Matcher):
+class IMRAM(RegionWordMatcher):
     """IMRAM; see the head of this file.
 
     Args:
@@ -141,16 +127,9 @@ class IMRAM(Matcher):
     tile: ClassVar[tuple[int, int]] = (32, 64)
 
     def __init__(self, config: IMRAMConfig) -> None:
-        super().__init__()
+        super().__init__(config)
         self.config = config
         size, normalise = config.embed_size, config.normalise_memory
-        self.regions = RegionEncoder(config.feature_size, size, weight_norm=config.weight_norm)
-        self.words = WordEncoder(
-            config.vocabulary,
-            word_size=config.word_size,
-            hidden=size,
-            bidirectional=config.bidirectional,
-        )
         self.text_memory = RAMBlock(size, normalise=normalise)
         self.image_memory = RAMBlock(size, normalise=normalise)
 
@@ -166,10 +145,8 @@ class IMRAM(Matcher):
         Raises:
             GraphError: features of another length than the configuration says.
         """
-        regions = l2_normalise(self.regions(visuals.x))  # [N, d]
-        nodes, mask = pad_nodes(regions, visuals.ptr)
-        count = mask.sum(dim=1, keepdim=True).clamp(min=1)
-        return Encoded(nodes=nodes, mask=mask, pooled=nodes.sum(dim=1) / count)
+        nodes, mask = self.encode_regions(visuals)
+        return Encoded(nodes=nodes, mask=mask, pooled=node_mean(nodes, mask))
 
     def encode_text(self, texts: Any) -> Encoded:
         """Encode captions: normalised words, pooled to the normalised final state of the GRU.
@@ -183,14 +160,8 @@ class IMRAM(Matcher):
         Raises:
             GraphError: a batch without `word_ptr`, a caption without words, an id out of range.
         """
-        ptr = texts.get("word_ptr")
-        if ptr is None:
-            raise GraphError(
-                "texts: no word_ptr; make it by batch_graphs(graphs, follow=('word',))"
-            )
-        words = self.words(texts.word, ptr)
-        nodes = l2_normalise(words.nodes)  # [n, L, d]
-        return Encoded(nodes=nodes, mask=words.mask, pooled=l2_normalise(words.last))
+        nodes, mask, last = self.encode_words(texts)
+        return Encoded(nodes=nodes, mask=mask, pooled=l2_normalise(last))
 
     def prepare_visual(self, visual: Encoded) -> Encoded:
         """Gram matrices, lengths and, with two steps or more, projections of regions.
@@ -253,24 +224,6 @@ class IMRAM(Matcher):
             regions = ram_steps(text, visual, **self._options("image"))
         return IMRAMAlignment(text=words, image=tuple(step.swap() for step in regions))
 
-    def loss(self, scores: Tensor, owner: Tensor) -> Tensor:
-        """Hinge loss with hardest or all negatives, summed; see `hinge_loss`.
-
-        Args:
-            scores: [n_v, n_t] scores, summed over steps and directions.
-            owner: [n_t] int64 row of each caption's own image.
-
-        Returns:
-            A number.
-        """
-        return hinge_loss(
-            scores,
-            owner,
-            margin=self.config.margin,
-            negatives=self.config.negatives,
-            ignore_same=self.config.ignore_same,
-        )
-
     def _uses(self, direction: Direction) -> bool:
         return self.config.mode in ("full", direction)
 
@@ -309,21 +262,9 @@ def official_keys(config: IMRAMConfig) -> dict[str, str]:
         >>> official_keys(IMRAMConfig(vocabulary=10))["module.linear_t2i.bias"]
         'text_memory.output.bias'
     """
-    linear = "regions.linear"
-    names = {
-        "img_enc.fc_local.bias": f"{linear}.bias",
-        "txt_enc.embed.weight": "words.embedding.weight",
-    }
-    if config.weight_norm:
-        names["img_enc.fc_local.weight_g"] = f"{linear}.parametrizations.weight.original0"
-        names["img_enc.fc_local.weight_v"] = f"{linear}.parametrizations.weight.original1"
-    else:
-        names["img_enc.fc_local.weight"] = f"{linear}.weight"
-    for end in ("", "_reverse") if config.bidirectional else ("",):
-        for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
-            names[f"txt_enc.rnn.{name}_l0{end}"] = f"words.rnn.{name}_l0{end}"
+    names = encoder_keys(config, linear="fc_local", prefix="module.")
     for direction, ours in (("t2i", "text_memory"), ("i2t", "image_memory")):
         for name in ("weight", "bias"):
-            names[f"linear_{direction}.{name}"] = f"{ours}.output.{name}"
-            names[f"gate_{direction}.{name}"] = f"{ours}.gate.{name}"
-    return {f"module.{official}": name for official, name in names.items()}
+            names[f"module.linear_{direction}.{name}"] = f"{ours}.output.{name}"
+            names[f"module.gate_{direction}.{name}"] = f"{ours}.gate.{name}"
+    return names

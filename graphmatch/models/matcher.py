@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from graphmatch.encoded import Encoded
 from graphmatch.graphs.batch import MatchBatch
+from graphmatch.nn.hinge_loss import HingeLoss
 
 
 class Matcher(nn.Module, ABC):
@@ -22,6 +23,8 @@ class Matcher(nn.Module, ABC):
 
     tile: ClassVar[tuple[int, int]] = (64, 64)
     """How many visual items and captions `graphmatch.scoring` gives to `score_tile` at once."""
+
+    hinge: HingeLoss
 
     @abstractmethod
     def encode_text(self, texts: Any) -> Encoded:
@@ -78,9 +81,8 @@ class Matcher(nn.Module, ABC):
         """
         return self.score_tile(self.prepare_visual(visual), self.prepare_text(text))
 
-    @abstractmethod
     def loss(self, scores: Tensor, owner: Tensor) -> Tensor:
-        """Training loss of a batch.
+        """Training loss of a batch: the matcher's `hinge`.
 
         Args:
             scores: [n_v, n_t] scores.
@@ -89,6 +91,8 @@ class Matcher(nn.Module, ABC):
         Returns:
             A number.
         """
+        loss: Tensor = self.hinge(scores, owner)
+        return loss
 
     def forward(self, batch: MatchBatch) -> Tensor:
         """Training loss of a batch; pairs are scored in tiles whose activations are recomputed.

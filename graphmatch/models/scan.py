@@ -24,16 +24,21 @@ torch.float64)` before scoring does the same.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor
 
+from graphmatch.config import check_positive
 from graphmatch.encoded import Encoded
-from graphmatch.errors import ConfigError, GraphError, check_choice
-from graphmatch.models.matcher import Matcher
+from graphmatch.errors import check_choice
+from graphmatch.models.region_word import (
+    RegionWordConfig,
+    RegionWordMatcher,
+    encoder_keys,
+    node_mean,
+)
 from graphmatch.nn.attended_cosine import (
     attended_cosine,
     gram_matrices,
@@ -42,11 +47,6 @@ from graphmatch.nn.attended_cosine import (
 )
 from graphmatch.nn.block_cosine import block_cosine
 from graphmatch.nn.cross_attention import FirstNorm, attention_weights, check_first_norm
-from graphmatch.nn.hinge_loss import hinge_loss
-from graphmatch.nn.l2norm import l2_normalise
-from graphmatch.nn.pad_nodes import pad_nodes
-from graphmatch.nn.region_encoder import RegionEncoder
-from graphmatch.nn.word_encoder import WordEncoder
 
 Direction = Literal["t2i", "i2t"]
 Aggregation = Literal["lse", "mean", "max", "sum"]
@@ -54,7 +54,7 @@ Negatives = Literal["hardest", "all"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SCANConfig:
+class SCANConfig(RegionWordConfig):
     """Options of `SCAN`; defaults are the official t-i LSE model of Flickr30K.
 
     Raises:
@@ -65,10 +65,6 @@ class SCANConfig:
         1024
     """
 
-    vocabulary: int  # number of words, special symbols included: 8481 Flickr30K, 11353 COCO
-    feature_size: int = 2048  # numbers of a region feature
-    word_size: int = 300  # numbers of an embedded word
-    embed_size: int = 1024  # numbers of an encoded word or region
     direction: Direction = "t2i"  # t2i: words attend to regions; i2t: regions to words
     aggregation: Aggregation = "lse"  # of cosines of a pair; "mean" is AVG in the paper's tables
     first_norm: FirstNorm = "clipped_l2norm"  # of products, over the queries; see attention_weights
@@ -76,26 +72,13 @@ class SCANConfig:
     lambda_lse: float = 6.0  # lambda_2 of "lse": 6 for t2i; for i2t 5 (Flickr30K) or 20 (COCO)
     normalise_image: bool = True  # regions have length 1; off: the code's no_imgnorm
     normalise_text: bool = True  # words have length 1; off: the code's no_txtnorm
-    weight_norm: bool = False  # of the regions' linear map; the code's precomp_enc_type weight_norm
-    bidirectional: bool = True  # GRU in both directions; every published model
-    margin: float = 0.2  # of the loss, in units of scores
-    negatives: Negatives = "hardest"  # in the loss; the code's max_violation
-    ignore_same: bool = False  # captions of one image are no negatives; the code takes them as such
 
     def __post_init__(self) -> None:
+        RegionWordConfig.__post_init__(self)
         check_choice("direction", self.direction, get_args(Direction))
         check_choice("aggregation", self.aggregation, get_args(Aggregation))
-        check_choice("negatives", self.negatives, get_args(Negatives))
         check_first_norm(self.first_norm)
-        for name in ("vocabulary", "feature_size", "word_size", "embed_size"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name}: expected at least 1 (got {getattr(self, name)})")
-        for name in ("scale", "lambda_lse"):
-            value = getattr(self, name)
-            if not 0 < value < math.inf:
-                raise ConfigError(f"{name}: expected a number above 0 (got {value})")
-        if not 0 <= self.margin < math.inf:
-            raise ConfigError(f"margin: expected a number from 0 (got {self.margin})")
+        check_positive(self, "lambda_lse")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -114,7 +97,7 @@ class SCANAlignment:
     cosine: Tensor
 
 
-class SCAN(Matcher):
+class SCAN(RegionWordMatcher):
     """Stacked cross attention; see the module for the equations.
 
     Args:
@@ -131,17 +114,8 @@ class SCAN(Matcher):
     tile: ClassVar[tuple[int, int]] = (32, 32)
 
     def __init__(self, config: SCANConfig) -> None:
-        super().__init__()
+        super().__init__(config)
         self.config = config
-        self.regions = RegionEncoder(
-            config.feature_size, config.embed_size, weight_norm=config.weight_norm
-        )
-        self.words = WordEncoder(
-            config.vocabulary,
-            word_size=config.word_size,
-            hidden=config.embed_size,
-            bidirectional=config.bidirectional,
-        )
 
     def encode_text(self, texts: Any) -> Encoded:
         """Encode captions, marks included.
@@ -155,13 +129,8 @@ class SCAN(Matcher):
         Raises:
             GraphError: a batch without `word_ptr`, a caption without words, an id out of range.
         """
-        ptr = texts.get("word_ptr")
-        if ptr is None:
-            raise GraphError(
-                "texts: no word_ptr; make it by batch_graphs(graphs, follow=('word',))"
-            )
-        nodes, mask, _ = self.words(texts.word, ptr)
-        return _encoded(l2_normalise(nodes) if self.config.normalise_text else nodes, mask)
+        nodes, mask, _ = self.encode_words(texts, normalise=self.config.normalise_text)
+        return Encoded(nodes=nodes, mask=mask, pooled=node_mean(nodes, mask))
 
     def encode_visual(self, visuals: Any) -> Encoded:
         """Encode images.
@@ -175,11 +144,8 @@ class SCAN(Matcher):
         Raises:
             GraphError: features of another length than the configuration says.
         """
-        regions = self.regions(visuals.x)  # [N, d]
-        nodes, mask = pad_nodes(
-            l2_normalise(regions) if self.config.normalise_image else regions, visuals.ptr
-        )
-        return _encoded(nodes, mask)
+        nodes, mask = self.encode_regions(visuals, normalise=self.config.normalise_image)
+        return Encoded(nodes=nodes, mask=mask, pooled=node_mean(nodes, mask))
 
     def prepare_text(self, text: Encoded) -> Encoded:
         """Add the lengths of queries, or the Gram matrices of contexts."""
@@ -232,24 +198,6 @@ class SCAN(Matcher):
         count = cosine.size(-1) if mask is None else mask.sum(dim=-1).clamp(min=1)  # [Q]
         return total / count
 
-    def loss(self, scores: Tensor, owner: Tensor) -> Tensor:
-        """Hinge loss with hardest or all negatives, summed; see `hinge_loss`.
-
-        Args:
-            scores: [n_v, n_t] scores.
-            owner: [n_t] int64 row of each caption's own image.
-
-        Returns:
-            A number.
-        """
-        return hinge_loss(
-            scores,
-            owner,
-            margin=self.config.margin,
-            negatives=self.config.negatives,
-            ignore_same=self.config.ignore_same,
-        )
-
     def align(self, visual: Encoded, text: Encoded) -> SCANAlignment:
         """Attention maps of all pairs, for pictures and tests.
 
@@ -294,25 +242,7 @@ def official_keys(config: SCANConfig) -> dict[str, str]:
         >>> official_keys(SCANConfig(vocabulary=10))["img_enc.fc.weight"]
         'regions.linear.weight'
     """
-    linear = "regions.linear"
-    names = {
-        "img_enc.fc.bias": f"{linear}.bias",
-        "txt_enc.embed.weight": "words.embedding.weight",
-    }
-    if config.weight_norm:
-        names["img_enc.fc.weight_g"] = f"{linear}.parametrizations.weight.original0"
-        names["img_enc.fc.weight_v"] = f"{linear}.parametrizations.weight.original1"
-    else:
-        names["img_enc.fc.weight"] = f"{linear}.weight"
-    for end in ("", "_reverse") if config.bidirectional else ("",):
-        for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
-            names[f"txt_enc.rnn.{name}_l0{end}"] = f"words.rnn.{name}_l0{end}"
-    return names
-
-
-def _encoded(nodes: Tensor, mask: Tensor) -> Encoded:
-    count = mask.sum(dim=1, keepdim=True).clamp(min=1)
-    return Encoded(nodes=nodes, mask=mask, pooled=nodes.sum(dim=1) / count)
+    return encoder_keys(config)
 
 
 def _with_gram(items: Encoded) -> Encoded:

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from graphmatch.errors import ConfigError, GraphError
+from graphmatch.graphs.batch import word_ptr
 from graphmatch.nn.event_attention import EventAttention
 from graphmatch.nn.role_attention import RoleAttention, message_edges
 from graphmatch.nn.span_pool import span_pool
@@ -74,11 +75,7 @@ class RoleGraphEncoder(nn.Module):
         Raises:
             GraphError: as `forward`.
         """
-        ptr = texts.get("word_ptr")
-        if ptr is None:
-            raise GraphError(
-                "texts: no word_ptr; make it by batch_graphs(graphs, follow=('word',))"
-            )
+        ptr = word_ptr(texts)
         if bool((texts.kind[texts.ptr[:-1]] != 0).any()):
             raise GraphError("expected role graphs (got a dependency graph); node 0 is no event")
         words, mask, _ = self.words(texts.word, ptr)  # [n, L, D]

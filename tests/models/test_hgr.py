@@ -334,7 +334,7 @@ def test_config_survives_json(config):
         ({"negatives": "hard"}, "did you mean 'hardest'"),
         ({"direction": "bi"}, "expected one of both, i2t, t2i"),
         ({"embed_size": 0}, "embed_size: expected at least 1"),
-        ({"layers": -1}, "layers: expected a number from 0"),
+        ({"layers": -1}, "layers: expected at least 0"),
         ({"roles": 4}, "roles: expected 0, or at least 16"),
         ({"scale": 0.0}, "scale: expected a number above 0"),
         ({"margin": math.nan}, "margin: expected a number from 0"),
