@@ -23,11 +23,10 @@ from graphmatch.config import check_counts, check_positive
 from graphmatch.encoded import Encoded
 from graphmatch.errors import ConfigError, GraphError, check_choice
 from graphmatch.graphs.batch import word_ptr
-from graphmatch.models.hgr import LossDirection, Negatives
 from graphmatch.models.matcher import Matcher
 from graphmatch.models.region_word import rnn_keys
 from graphmatch.nn.frame_scores import unit_vectors
-from graphmatch.nn.hinge_loss import HingeLoss
+from graphmatch.nn.hinge_loss import HingeLoss, LossDirection, Negatives
 from graphmatch.nn.pad_nodes import pad_nodes
 from graphmatch.nn.role_graph_encoder import reset_rnn
 from graphmatch.nn.word_encoder import Cell, WordEncoder

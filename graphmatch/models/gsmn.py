@@ -35,35 +35,33 @@ wherever that is finite. "Sparse + dense" in the paper is the mean of two traine
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor
 
+from graphmatch.config import check_counts
 from graphmatch.encoded import Encoded
 from graphmatch.errors import ConfigError, GraphError, check_choice
 from graphmatch.models.gsmn_alignment import GSMNAlignment, node_matches
 from graphmatch.models.gsmn_graphs import Propagation, TextualGraph, VisualGraph
 from graphmatch.models.gsmn_matching import node_cosines, with_blocks
-from graphmatch.models.matcher import Matcher
-from graphmatch.models.scan import SCANConfig
-from graphmatch.models.scan import official_keys as scan_keys
+from graphmatch.models.region_word import (
+    RegionWordConfig,
+    RegionWordMatcher,
+    encoder_keys,
+    node_mean,
+)
 from graphmatch.nn.block_cosine import at_least_float32
-from graphmatch.nn.hinge_loss import hinge_loss
-from graphmatch.nn.l2norm import l2_normalise
 from graphmatch.nn.pad_nodes import pad_nodes
-from graphmatch.nn.region_encoder import RegionEncoder
-from graphmatch.nn.word_encoder import WordEncoder
 from graphmatch.regions.polar import pairwise_polar
 
 GraphKind = Literal["sparse", "dense"]
-Negatives = Literal["hardest", "all"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GSMNConfig:
+class GSMNConfig(RegionWordConfig):
     """Options of `GSMN`; sizes are the paper's for Flickr30K.
 
     Raises:
@@ -74,41 +72,25 @@ class GSMNConfig:
         16
     """
 
-    vocabulary: int  # number of words, special symbols included: 8481 Flickr30K, 11353 COCO
-    feature_size: int = 2048  # numbers of a region feature
-    word_size: int = 300  # numbers of an embedded word
-    embed_size: int = 1024  # numbers of an encoded word or region
+    scale: float = 20.0  # lambda, inverse temperature of the attention: 20 Flickr30K, 10 COCO
     graph: GraphKind = "sparse"  # textual edges: dependencies, or every pair of words
     propagation: Propagation = "paper"  # x of the neighbours, or the node's own; see the module
-    scale: float = 20.0  # lambda, inverse temperature: 20 Flickr30K, 10 COCO
     blocks: int = 16  # t, blocks of a vector; the code's num_block and feat_dim
     hidden: int = 32  # H, numbers of a node after the convolution; the code's hid_dim
     kernels: int = 8  # K, kernels of the convolutions; divides `hidden`
-    weight_norm: bool = False  # of the regions' linear map; the code's precomp_enc_type weight_norm
-    bidirectional: bool = True  # GRU in both directions; every published model
-    margin: float = 0.2  # of the loss, in units of scores
-    negatives: Negatives = "hardest"  # in the loss; the code's max_violation
-    ignore_same: bool = False  # captions of one image are no negatives; the code takes them as such
 
     def __post_init__(self) -> None:
+        RegionWordConfig.__post_init__(self)
         check_choice("graph", self.graph, get_args(GraphKind))
         check_choice("propagation", self.propagation, get_args(Propagation))
-        check_choice("negatives", self.negatives, get_args(Negatives))
-        sizes = ("vocabulary", "feature_size", "word_size", "embed_size")
-        for name in (*sizes, "blocks", "hidden", "kernels"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name}: expected at least 1 (got {getattr(self, name)})")
+        check_counts(self, "blocks", "hidden", "kernels")
         for name, total in (("blocks", self.embed_size), ("kernels", self.hidden)):
             if total % getattr(self, name):
                 got = getattr(self, name)
                 raise ConfigError(f"{name}: expected a divisor of {total} (got {got})")
-        if not 0 < self.scale < math.inf:
-            raise ConfigError(f"scale: expected a number above 0 (got {self.scale})")
-        if not 0 <= self.margin < math.inf:
-            raise ConfigError(f"margin: expected a number from 0 (got {self.margin})")
 
 
-class GSMN(Matcher):
+class GSMN(RegionWordMatcher):
     """Graph structured network; see the module for the equations.
 
     Args:
@@ -127,17 +109,8 @@ class GSMN(Matcher):
     tile: ClassVar[tuple[int, int]] = (64, 32)
 
     def __init__(self, config: GSMNConfig) -> None:
-        super().__init__()
+        super().__init__(config)
         self.config = config
-        self.regions = RegionEncoder(
-            config.feature_size, config.embed_size, weight_norm=config.weight_norm
-        )
-        self.words = WordEncoder(
-            config.vocabulary,
-            word_size=config.word_size,
-            hidden=config.embed_size,
-            bidirectional=config.bidirectional,
-        )
         sizes = config.blocks, config.hidden, config.kernels
         self.visual = VisualGraph(*sizes, config.propagation)
         self.textual = TextualGraph(*sizes, config.propagation)
@@ -150,28 +123,24 @@ class GSMN(Matcher):
                 for `graph="sparse"` dependency graphs, one node a word.
 
         Returns:
-            n items; nodes are words. `extra["adjacency"]` [n, L, L] if the graph is sparse:
-            undirected, self loops added, so that a word that depends on itself has 2.
+            n items; nodes are words, `pooled` is their mean. If the graph is sparse,
+            `extra["adjacency"]` [n, L, L]: undirected, self loops added, so that a word that
+            depends on itself has 2.
 
         Raises:
             GraphError: no `word_ptr`, role graphs, a caption without words, an id out of range.
         """
-        ptr = texts.get("word_ptr")
-        if ptr is None:
-            raise GraphError(
-                "texts: no word_ptr; make it by batch_graphs(graphs, follow=('word',))"
-            )
-        nodes, mask, _ = self.words(texts.word, ptr)
-        text = Encoded(nodes=l2_normalise(nodes), mask=mask)
+        nodes, mask, _ = self.encode_words(texts)
+        text = Encoded(nodes=nodes, mask=mask, pooled=node_mean(nodes, mask))
         if self.config.graph == "dense":
             return text
-        if texts.is_roles or not torch.equal(texts.ptr, ptr):
+        if texts.is_roles or not torch.equal(texts.ptr, texts.word_ptr):
             raise GraphError(
                 "the sparse graph needs dependency graphs, one node a word (got role graphs); "
                 "parse for dependencies, or use graph='dense'"
             )
         item = texts.batch[texts.edge_index[0]]  # [E]
-        source, target = texts.edge_index - ptr[item]
+        source, target = texts.edge_index - texts.ptr[item]
         adjacency = torch.diag_embed(mask.to(nodes.dtype))  # [n, L, L]
         edges = torch.zeros_like(adjacency)
         edges[item, source, target] = edges[item, target, source] = 1
@@ -184,11 +153,13 @@ class GSMN(Matcher):
             visuals: PyG batch of n `RegionGraph`.
 
         Returns:
-            n items; nodes are regions. `extra["box"]` [n, R, 4] holds their boxes.
+            n items; nodes are regions, `pooled` is their mean, `extra["box"]` [n, R, 4] their
+            boxes.
         """
-        nodes, mask = pad_nodes(l2_normalise(self.regions(visuals.x)), visuals.ptr)
+        nodes, mask = self.encode_regions(visuals)
         box, _ = pad_nodes(visuals.box.to(nodes.dtype), visuals.ptr)
-        return Encoded(nodes=nodes, mask=mask).with_extra(axes={"box": (1,)}, box=box)
+        visual = Encoded(nodes=nodes, mask=mask, pooled=node_mean(nodes, mask))
+        return visual.with_extra(axes={"box": (1,)}, box=box)
 
     def prepare_text(self, text: Encoded) -> Encoded:
         """Add lengths and Gram matrices by block, and the edges of the textual graph."""
@@ -229,24 +200,6 @@ class GSMN(Matcher):
             for images, word_x, region_x in steps
         ]
         return torch.cat(parts)
-
-    def loss(self, scores: Tensor, owner: Tensor) -> Tensor:
-        """Hinge loss with hardest or all negatives, summed; see `hinge_loss`.
-
-        Args:
-            scores: [n_v, n_t] scores.
-            owner: [n_t] int64 row of each caption's own image.
-
-        Returns:
-            A number.
-        """
-        return hinge_loss(
-            scores,
-            owner,
-            margin=self.config.margin,
-            negatives=self.config.negatives,
-            ignore_same=self.config.ignore_same,
-        )
 
     def align(self, visual: Encoded, text: Encoded) -> GSMNAlignment:
         """Attention maps and node vectors of all pairs, for pictures and tests.
@@ -310,12 +263,7 @@ def official_keys(config: GSMNConfig, *, june_2020: bool = False) -> dict[str, s
         >>> official_keys(GSMNConfig(vocabulary=10))["t2i_match_G.graph_convolution_3.params"]
         'textual.kernel_scale'
     """
-    encoders = SCANConfig(
-        vocabulary=config.vocabulary,
-        weight_norm=config.weight_norm,
-        bidirectional=config.bidirectional,
-    )
-    names = scan_keys(encoders)
+    names = encoder_keys(config)
     visual, textual = "graph_convolution_1", "graph_convolution_3"
     if june_2020:
         visual, textual = "vGNN", "tGNN"

@@ -38,7 +38,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, get_args
 
 import torch
 from torch import Tensor, nn
@@ -59,14 +59,11 @@ from graphmatch.nn.frame_scores import (
     prepare_frames,
     unit_vectors,
 )
-from graphmatch.nn.hinge_loss import HingeLoss
+from graphmatch.nn.hinge_loss import HingeLoss, LossDirection, Negatives
 from graphmatch.nn.pad_nodes import pad_nodes
 from graphmatch.nn.role_graph_encoder import RoleGraphEncoder
 from graphmatch.nn.word_encoder import Cell, WordEncoder
 from graphmatch.parse import ROLES
-
-Negatives = Literal["hardest", "all"]
-LossDirection = Literal["both", "i2t", "t2i"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

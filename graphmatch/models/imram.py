@@ -60,7 +60,6 @@ from graphmatch.nn.ram_steps import RAMStep, ram_steps
 
 Mode = Literal["full", "image", "text"]
 Direction = Literal["image", "text"]
-Negatives = Literal["hardest", "all"]
 
 
 class _Options(TypedDict):

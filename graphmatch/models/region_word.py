@@ -8,7 +8,7 @@ three models divide both by their length, |v| + 1e-8.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from torch import Tensor
 
@@ -16,13 +16,11 @@ from graphmatch.config import check_counts, check_positive
 from graphmatch.errors import check_choice
 from graphmatch.graphs.batch import word_ptr
 from graphmatch.models.matcher import Matcher
-from graphmatch.nn.hinge_loss import HingeLoss
+from graphmatch.nn.hinge_loss import HingeLoss, Negatives
 from graphmatch.nn.l2norm import l2_normalise
 from graphmatch.nn.pad_nodes import pad_nodes
 from graphmatch.nn.region_encoder import RegionEncoder
 from graphmatch.nn.word_encoder import WordEncoder, Words
-
-Negatives = Literal["hardest", "all"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

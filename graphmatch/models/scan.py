@@ -50,7 +50,6 @@ from graphmatch.nn.cross_attention import FirstNorm, attention_weights, check_fi
 
 Direction = Literal["t2i", "i2t"]
 Aggregation = Literal["lse", "mean", "max", "sum"]
-Negatives = Literal["hardest", "all"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,11 +7,16 @@ HGR (CVPR 2020), official code `models/criterion.py`, ContrastiveLoss.
 from __future__ import annotations
 
 import math
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from graphmatch.errors import ConfigError, GraphError, check_choice
+
+Negatives = Literal["hardest", "all"]
+LossDirection = Literal["both", "i2t", "t2i"]
+Reduction = Literal["sum", "mean"]
 
 
 def hinge_loss(
@@ -19,10 +24,10 @@ def hinge_loss(
     owner: Tensor,
     *,
     margin: float = 0.2,
-    negatives: str = "hardest",
+    negatives: Negatives = "hardest",
     top_k: int = 1,
-    direction: str = "both",
-    reduction: str = "sum",
+    direction: LossDirection = "both",
+    reduction: Reduction = "sum",
     ignore_same: bool = False,
 ) -> Tensor:
     """How far wrong pairs come within a margin of the right ones.
@@ -124,10 +129,10 @@ class HingeLoss(nn.Module):
         self,
         *,
         margin: float = 0.2,
-        negatives: str = "hardest",
+        negatives: Negatives = "hardest",
         top_k: int = 1,
-        direction: str = "both",
-        reduction: str = "sum",
+        direction: LossDirection = "both",
+        reduction: Reduction = "sum",
         ignore_same: bool = False,
     ) -> None:
         super().__init__()
@@ -160,9 +165,9 @@ class HingeLoss(nn.Module):
 
 
 def _check_options(negatives: str, direction: str, reduction: str, top_k: int) -> None:
-    check_choice("negatives", negatives, ("hardest", "all"))
-    check_choice("direction", direction, ("both", "i2t", "t2i"))
-    check_choice("reduction", reduction, ("sum", "mean"))
+    check_choice("negatives", negatives, get_args(Negatives))
+    check_choice("direction", direction, get_args(LossDirection))
+    check_choice("reduction", reduction, get_args(Reduction))
     if top_k < 1:
         raise ConfigError(f"top_k: expected at least 1 (got {top_k})")
 
