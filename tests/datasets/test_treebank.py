@@ -34,6 +34,7 @@ CASES = {
     "''dog'' and ''cat''": "'' dog '' and `` cat ''",
     '`"dog"': "` `` dog ''",
     "wanna-be": "wanna-be",
+    "a cannot-do, -gonna": "a can not -do , - gon na",
     "": "",
     " . ": ".",
 }
