@@ -197,7 +197,7 @@ class IMRAM(RegionWordMatcher):
         """
         products = node_products(visual.nodes, text.nodes)  # [n_v, R, n_t, L]
         scores = []
-        if self._uses("image"):  # first: it copies the products
+        if self._uses("image"):
             transposed = products.permute(2, 3, 0, 1)  # [n_t, L, n_v, R]
             scores.append(ram_scores(text, visual, transposed, **self._options("image")).T)
         if self._uses("text"):

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from graphmatch.errors import ConfigError
 from graphmatch.nn.l2norm import l2_normalise
@@ -125,12 +126,13 @@ class RAMBlock(nn.Module):
             [..., d].
         """
         both = torch.cat([memory, attended], dim=-1)  # [..., 2d]
-        mixed = torch.cat([self.gate(both), self.output(both)], dim=-1)  # [..., 2d]
+        weight = self._weight(slice(None), both.dtype)
+        mixed = functional.linear(both, weight, self._bias(both.dtype))  # [..., 2d]
         return distil(memory, mixed, normalise=self.normalise)
 
     def memory_weight(self, dtype: torch.dtype) -> Tensor:
         """W_x [2d, d] of gate and output; a copy."""
-        return torch.cat([layer.weight[:, : self.size] for layer in self._layers()]).to(dtype)
+        return self._weight(slice(self.size), dtype)
 
     def project_memory(self, memory: Tensor) -> Tensor:
         """W_x x, the part of the memory before the first step.
@@ -141,7 +143,7 @@ class RAMBlock(nn.Module):
         Returns:
             [..., 2d], in the dtype of `memory`.
         """
-        return nn.functional.linear(memory, self.memory_weight(memory.dtype))
+        return functional.linear(memory, self.memory_weight(memory.dtype))
 
     def project_contexts(self, contexts: Tensor) -> Tensor:
         """W_c y + b, the part of the contexts in every step.
@@ -152,14 +154,16 @@ class RAMBlock(nn.Module):
         Returns:
             [..., 2d], in the dtype of `contexts`.
         """
-        layers = self._layers()
-        weight = torch.cat([layer.weight[:, self.size :] for layer in layers])  # [2d, d]
-        bias = torch.cat([layer.bias for layer in layers])
-        return nn.functional.linear(contexts, weight.to(contexts.dtype), bias.to(contexts.dtype))
+        weight = self._weight(slice(self.size, None), contexts.dtype)
+        return functional.linear(contexts, weight, self._bias(contexts.dtype))
 
     def extra_repr(self) -> str:
         """Size and normalisation."""
         return f"size={self.size}, normalise={self.normalise}"
 
-    def _layers(self) -> tuple[nn.Linear, nn.Linear]:
-        return self.gate, self.output
+    def _weight(self, columns: slice, dtype: torch.dtype) -> Tensor:
+        """Some columns of [W_g ; W_o] [2d, 2d]; a copy."""
+        return torch.cat([layer.weight[:, columns] for layer in (self.gate, self.output)]).to(dtype)
+
+    def _bias(self, dtype: torch.dtype) -> Tensor:
+        return torch.cat([self.gate.bias, self.output.bias]).to(dtype)

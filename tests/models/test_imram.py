@@ -234,6 +234,16 @@ def test_bfloat16_is_close_and_scores_are_float32():
     torch.testing.assert_close(half, exact, atol=0.05, rtol=0)
 
 
+def test_float64_items_with_float32_weights(assert_close):
+    model = build()
+    visual, text = random_items(2, 4), random_items(3, 2, seed=1)
+    steps = model.align(visual, text)
+    scores = model.score(visual, text)
+    assert scores.dtype == torch.float64
+    assert_close(scores, naive_scores(model.double(), visual, text), "float64 looped")
+    assert_close(sum(s.scores for s in (*steps.text, *steps.image)), scores, "float64 looped")
+
+
 def test_scores_need_no_unit_length(assert_close):
     model = build().double()
     visual, text = random_items(2, 4), random_items(3, 2, seed=1)
