@@ -136,7 +136,7 @@ class HGR(Matcher):
         (torch.Size([2, 2]), torch.Size([3, 2, 2]))
     """
 
-    tile: ClassVar[tuple[int, int]] = (64, 128)
+    tile: ClassVar[tuple[int, int]] = (64, 256)
 
     def __init__(self, config: HGRConfig) -> None:
         super().__init__()
