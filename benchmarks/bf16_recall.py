@@ -16,6 +16,7 @@ import argparse
 import gzip
 import json
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -83,10 +84,10 @@ def main() -> None:
     print("|---|--:|--:|---|--:|--:|--:|--:|")
     context = get_context("spawn")
     for name in chosen.matcher:
-        with context.Pool(1) as pool:
+        with ProcessPoolExecutor(1, context) as pool:
             size = chosen.size or SIZE[name]
             task = (name, train, test, vocabulary, chosen.seconds, size, chosen.threads)
-            for row in pool.apply(measure, task):
+            for row in pool.submit(measure, *task).result():
                 print("| " + " | ".join(row) + " |", flush=True)
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -37,8 +38,10 @@ def main() -> None:
     context = get_context("spawn")
     for name in chosen.matcher:
         batch = chosen.batch or CASES[name].batch
-        with context.Pool(1) as pool:
-            row = pool.apply(measure, (name, batch, chosen.captions, chosen.steps, chosen.threads))
+        with ProcessPoolExecutor(1, context) as pool:
+            row = pool.submit(
+                measure, name, batch, chosen.captions, chosen.steps, chosen.threads
+            ).result()
         print("| " + " | ".join(row) + " |", flush=True)
 
 
