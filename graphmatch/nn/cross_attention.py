@@ -11,6 +11,7 @@ The first line normalises over the queries, the second over the contexts.
 
 from __future__ import annotations
 
+import math
 from typing import Literal, get_args
 
 import torch
@@ -82,15 +83,17 @@ def attention_weights(
     check_first_norm(first_norm)
     _check_shapes(products, context_mask, query_mask)
     in_place = not (torch.is_grad_enabled() and products.requires_grad)
-    logits = _first(products.contiguous(), scale, first_norm, query_mask, in_place)
+    # exp(x) = 2^(x / log 2); torch's exp2 takes a third of the time of its exp on a CPU
+    logits = _first(products.contiguous(), scale / math.log(2), first_norm, query_mask, in_place)
     gaps = None if context_mask is None else ~context_mask[:, :, None, None]  # [C, m, 1, 1]
     if first_norm not in _BOUNDED or scale > _LARGEST:
         if gaps is not None:
             logits = logits.masked_fill(gaps, torch.finfo(logits.dtype).min)
         logits = logits - logits.detach().amax(dim=1, keepdim=True)
-    weights = logits.exp_() if in_place else logits.exp()
-    if gaps is not None:
-        weights = weights.masked_fill_(gaps, 0) if in_place else weights.masked_fill(gaps, 0)
+    weights = logits.exp2_() if in_place else logits.exp2()
+    if context_mask is not None:
+        real = context_mask[:, :, None, None].to(weights.dtype)
+        weights = weights.mul_(real) if in_place else weights * real
     if normalise:
         total = weights.sum(dim=1, keepdim=True)  # [C, 1, Q, n]
         weights = weights / total.clamp(min=torch.finfo(total.dtype).tiny)
@@ -110,8 +113,8 @@ def _first(
     else:
         clipped = products.clone() if in_place else products
     if query_mask is not None:
-        gaps = ~query_mask
-        clipped = clipped.masked_fill_(gaps, 0) if in_place else clipped.masked_fill(gaps, 0)
+        real = query_mask.to(clipped.dtype)
+        clipped = clipped.mul_(real) if in_place else clipped * real
     if not first_norm.endswith("l2norm"):
         return clipped.mul_(scale) if in_place else clipped * scale
     if in_place:  # a product with ones, because sums of short rows are slow on a CPU
