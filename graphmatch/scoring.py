@@ -9,7 +9,8 @@ alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import accumulate, pairwise
+from functools import partial
+from itertools import accumulate, pairwise, product
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ from torch.utils.checkpoint import checkpoint
 from graphmatch.encoded import Encoded
 from graphmatch.errors import GraphError
 from graphmatch.models.matcher import Matcher
+from graphmatch.tile_threads import TileThreads
 from graphmatch.tiling import WINDOW, Items, Tile, count_items, cut_tiles, windows
 
 VISUAL_BLOCK, TEXT_BLOCK = 128 << 20, 16 << 20
@@ -48,12 +50,13 @@ def score_tiles(
     *,
     dtype: torch.dtype | None = None,
     device: torch.device | str | None = None,
+    threads: int | None = None,
     progress: bool = False,
 ) -> Iterator[ScoreBlock]:
     """Scores of all pairs, a block at a time; every pair is in one block.
 
-    Memory: one block of prepared items of either side and the intermediates of one tile, whatever
-    the number of items. Visual chunks are read once, text chunks once a visual block. On a device,
+    Memory: one block of prepared items of either side and the intermediates of one tile a thread,
+    whatever the number of items. Visual chunks are read once, text chunks once a visual block. On a device,
     each block synchronises once, to look for numbers that are not finite.
 
     Args:
@@ -63,6 +66,8 @@ def score_tiles(
         dtype: of the large matrix products: float32, bfloat16 or float64; that of the items if
             None.
         device: where to score; where the matcher's parameters are if None.
+        threads: how many tiles are scored side by side on a CPU, each by one thread, see
+            `TileThreads`; `torch.get_num_threads()` if None.
         progress: show a bar, if the output is a terminal; reads all chunks once more.
 
     Yields:
@@ -76,14 +81,18 @@ def score_tiles(
     place = _device(matcher, visual, device)
     total = count_items(visual) * count_items(text) if progress else None
     off = None if progress else True  # None: off unless the output is a terminal
-    with tqdm(total=total, unit=" pairs", unit_scale=True, disable=off) as bar:
+    count = (threads or torch.get_num_threads()) if place.type == "cpu" else 1
+    with (
+        tqdm(total=total, unit=" pairs", unit_scale=True, disable=off) as bar,
+        TileThreads(count) as pool,
+    ):
+        scorer = _Scorer(matcher, dtype=dtype, device=place, threads=pool)
         for row_tiles in _blocks(visual, most=matcher.tile[0], size=VISUAL_BLOCK):
             rows = torch.cat([tile.positions for tile in row_tiles])
-            left = _prepare(row_tiles, matcher.prepare_visual, dtype, place)
+            left = scorer.prepare(row_tiles, matcher.prepare_visual)
             for column_tiles in _blocks(text, most=matcher.tile[1], size=TEXT_BLOCK):
                 columns = torch.cat([tile.positions for tile in column_tiles])
-                right = _prepare(column_tiles, matcher.prepare_text, dtype, place)
-                scores = _score_block(matcher, left, right)
+                scores = scorer.score(left, scorer.prepare(column_tiles, matcher.prepare_text))
                 _check_finite(rows, columns, scores)
                 bar.update(scores.numel())
                 yield ScoreBlock(rows, columns, scores)
@@ -97,6 +106,7 @@ def score_matrix(
     dtype: torch.dtype | None = None,
     device: torch.device | str | None = None,
     out: npt.NDArray[np.floating] | None = None,
+    threads: int | None = None,
     progress: bool = False,
 ) -> Tensor:
     """Scores of all pairs as one matrix on the CPU.
@@ -108,6 +118,7 @@ def score_matrix(
         dtype: as `score_tiles`.
         device: as `score_tiles`.
         out: [n_v, n_t] array to fill, for example a memory map for more than fits into memory.
+        threads: as `score_tiles`.
         progress: as `score_tiles`.
 
     Returns:
@@ -122,7 +133,7 @@ def score_matrix(
         raise GraphError(f"out: expected shape {shape} (got {out.shape})")
     matrix = None if out is None else torch.from_numpy(out)
     for rows, columns, scores in score_tiles(
-        matcher, visual, text, dtype=dtype, device=device, progress=progress
+        matcher, visual, text, dtype=dtype, device=device, threads=threads, progress=progress
     ):
         if matrix is None:
             matrix = torch.empty(shape, dtype=scores.dtype)
@@ -180,33 +191,49 @@ def _blocks(items: Items, *, most: int, size: int = WINDOW) -> Iterator[list[Til
         yield block
 
 
-@torch.no_grad()
-def _prepare(
-    tiles: Sequence[Tile],
-    prepare: Callable[[Encoded], Encoded],
-    dtype: torch.dtype | None,
-    device: torch.device,
-) -> list[Encoded]:
-    """The items of some tiles with what their scores need of each alone."""
-    return [prepare(tile.read().to(device, dtype=dtype)) for tile in tiles]
+class _Scorer:
+    """Prepares and scores tiles."""
 
+    def __init__(
+        self,
+        matcher: Matcher,
+        *,
+        dtype: torch.dtype | None,
+        device: torch.device,
+        threads: TileThreads,
+    ) -> None:
+        self.matcher, self.dtype, self.device, self.threads = matcher, dtype, device, threads
 
-@torch.no_grad()
-def _score_block(matcher: Matcher, left: Sequence[Encoded], right: Sequence[Encoded]) -> Tensor:
-    """[items of `left`, items of `right`] scores of prepared tiles."""
-    nodes = left[0].nodes
-    scores = torch.empty(
-        sum(map(len, left)),
-        sum(map(len, right)),
-        dtype=torch.float64 if nodes.dtype == torch.float64 else torch.float32,
-        device=nodes.device,
-    )
-    rows = pairwise(accumulate(map(len, left), initial=0))
-    for (top, bottom), visual in zip(rows, left, strict=True):
-        columns = pairwise(accumulate(map(len, right), initial=0))
-        for (first, last), text in zip(columns, right, strict=True):
-            scores[top:bottom, first:last] = matcher.score_tile(visual, text)
-    return scores
+    def prepare(
+        self, tiles: Sequence[Tile], add: Callable[[Encoded], Encoded]
+    ) -> Sequence[Encoded]:
+        """The items of some tiles with what their scores need of each alone."""
+
+        def work(tile: Tile) -> Encoded:
+            return add(tile.read().to(self.device, dtype=self.dtype))
+
+        return self.threads.map([partial(work, tile) for tile in tiles])
+
+    def score(self, left: Sequence[Encoded], right: Sequence[Encoded]) -> Tensor:
+        """[items of `left`, items of `right`] scores."""
+        rows, columns = (
+            list(pairwise(accumulate(map(len, tiles), initial=0))) for tiles in (left, right)
+        )
+        double = left[0].nodes.dtype == torch.float64
+        scores = torch.empty(
+            rows[-1][1],
+            columns[-1][1],
+            dtype=torch.float64 if double else torch.float32,
+            device=self.device,
+        )
+
+        def work(row: int, column: int) -> None:
+            tile = self.matcher.score_tile(left[row], right[column])
+            scores[slice(*rows[row]), slice(*columns[column])] = tile
+
+        pairs = product(range(len(rows)), range(len(columns)))
+        self.threads.map([partial(work, row, column) for row, column in pairs])
+        return scores
 
 
 def _device(matcher: Matcher, items: Items, device: torch.device | str | None) -> torch.device:
