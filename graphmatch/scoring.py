@@ -56,8 +56,8 @@ def score_tiles(
     """Scores of all pairs, a block at a time; every pair is in one block.
 
     Memory: one block of prepared items of either side and the intermediates of one tile a thread,
-    whatever the number of items. Visual chunks are read once, text chunks once a visual block. On a device,
-    each block synchronises once, to look for numbers that are not finite.
+    whatever the number of items. Visual chunks are read once, text chunks once a visual block. On a
+    device, each block synchronises once, to look for numbers that are not finite.
 
     Args:
         matcher: scores the pairs; on `device`.
