@@ -1,8 +1,8 @@
 """`TileThreads`: independent pieces of torch work on several cores, one thread each.
 
-Matching heads work in pieces that fit the caches of one core. Split over the threads of torch, such
-pieces are too small to share; whole tiles side by side are not (measured on two cores: 1.2 and 1.5
-times the rate of one for GSMN, 1.8 and 2.0 for SCAN).
+Matching heads work in pieces that fit the caches of one core, which are too small to be shared by
+torch's own threads. Whole tiles side by side need not wait for each other at every operation, which
+matters most where other programs are busy, too.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class TileThreads:
     whole process; afterwards they have again as many as before.
 
     Args:
-        count: how many threads; with one, or for less than two calls a thread, calls are made in
-            the caller's thread, and torch's own threads share each of them.
+        count: how many threads; with one, or for fewer calls than threads, calls are made in the
+            caller's thread, and torch's own threads share each of them.
 
     Example:
         >>> with TileThreads(2) as threads:
@@ -60,7 +60,7 @@ class TileThreads:
         Returns:
             What they return. What one of them raises is raised here.
         """
-        if self._pool is None or len(calls) < 2 * self.count:
+        if self._pool is None or len(calls) < self.count:
             with torch.no_grad():
                 return [call() for call in calls]
         mixed, half = torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")

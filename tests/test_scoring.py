@@ -129,6 +129,18 @@ def test_small_blocks_and_windows_change_nothing(matcher, visual, text, monkeypa
     torch.testing.assert_close(score_matrix(matcher, visual, chunks), expected)
 
 
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_threads_change_nothing(matcher, visual, text, threads):
+    before = torch.get_num_threads()
+    expected = score_matrix(matcher, visual, text, threads=1)
+    assert torch.equal(score_matrix(matcher, visual, text, threads=threads), expected)
+    assert torch.get_num_threads() == before
+    blocks = score_tiles(matcher, visual, text, threads=threads)
+    next(blocks)
+    assert torch.get_num_threads() == before  # between blocks, too
+    blocks.close()
+
+
 def test_every_pair_is_in_one_block(matcher, visual, text, monkeypatch):
     monkeypatch.setattr(scoring, "TEXT_BLOCK", 400)
     seen = torch.zeros(11, 23)
