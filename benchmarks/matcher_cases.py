@@ -200,7 +200,7 @@ def draw_counts(number: int, captions: Path | None, *, seed: int = 0) -> Counts:
 
 
 def encode_all(
-    case: Case, matcher: Matcher, visuals: int, counts: Counts, *, chunk: int = 128
+    case: Case, matcher: Matcher, visuals: int, counts: Counts, *, chunk: int = 64
 ) -> tuple[list[Encoded], list[Encoded]]:
     """Encoded random images or videos, and captions sorted by length, in chunks.
 

@@ -64,6 +64,7 @@ def main() -> None:
 def measure_rates(name: str, captions: Path | None, pairs: int, rounds: int) -> dict[str, str]:
     """One line of the table of rates."""
     torch.manual_seed(1)
+    torch.set_num_threads(1)
     case = CASES[name]
     matcher = case.make().eval()
     images = max(1, round(math.sqrt(pairs / 4)))  # 4 captions an image
@@ -112,8 +113,11 @@ def measure_rates(name: str, captions: Path | None, pairs: int, rounds: int) -> 
 def measure_whole(name: str, captions: Path | None) -> dict[str, str]:
     """One line of the table of whole matrices."""
     torch.manual_seed(1)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # recurrent layers: threads would mostly wait for each other
     matcher = CASES[name].make().eval()
     visual, text = encode_all(CASES[name], matcher, 1000, draw_counts(5000, captions))
+    torch.set_num_threads(threads)
     held = sum(chunk.nodes.nbytes for chunk in (*visual, *text))
     before = peak()
     started = time.perf_counter()

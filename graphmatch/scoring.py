@@ -25,7 +25,7 @@ from graphmatch.models.matcher import Matcher
 from graphmatch.tile_threads import TileThreads
 from graphmatch.tiling import WINDOW, Items, Tile, count_items, cut_tiles, windows
 
-VISUAL_BLOCK, TEXT_BLOCK = 128 << 20, 16 << 20
+VISUAL_BLOCK, TEXT_BLOCK = 64 << 20, 16 << 20
 """Bytes of nodes of a block; prepared items may take several times as much."""
 
 
@@ -96,6 +96,7 @@ def score_tiles(
                 _check_finite(rows, columns, scores)
                 bar.update(scores.numel())
                 yield ScoreBlock(rows, columns, scores)
+            del left  # before the next block is prepared
 
 
 def score_matrix(

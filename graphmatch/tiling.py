@@ -24,7 +24,9 @@ WINDOW = 128 << 20
 OVERHEAD = 16
 """What a tile costs beside its nodes, as a number of nodes; decides when padding is cheaper."""
 NODES = 40
-"""A tile of k items holds at most k times so many nodes; larger items make smaller tiles."""
+"""Tiles of k items hold at most k times so many nodes; larger items make smaller tiles."""
+LARGE = 1.5
+"""Items with more than so many times the median number of nodes make smaller tiles, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +98,9 @@ def cut_tiles(chunks: Sequence[Encoded], *, start: int, most: int) -> list[Tile]
     widths = np.concatenate([_widths(chunk.mask) for chunk in chunks])
     order = np.argsort(widths, kind="stable")
     starts = np.array([0, *accumulate(len(chunk) for chunk in chunks)])
+    nodes = int(most * min(NODES, max(1, LARGE * np.median(widths))))
     tiles = []
-    for group in np.split(order, plan_cuts(widths[order], most=most)):
+    for group in np.split(order, plan_cuts(widths[order], most=most, nodes=nodes)):
         group = np.sort(group)  # chunk by chunk, as `_gather` wants it
         width = int(widths[group].max())
         tiles.append(
@@ -110,7 +113,7 @@ def cut_tiles(chunks: Sequence[Encoded], *, start: int, most: int) -> list[Tile]
     return tiles
 
 
-def plan_cuts(widths: Integers, *, most: int, overhead: int = OVERHEAD) -> list[int]:
+def plan_cuts(widths: Integers, *, most: int, nodes: int, overhead: int = OVERHEAD) -> list[int]:
     """Where to cut a sorted list of items into tiles so that the work is least.
 
     The work of a tile is its number of nodes, padding included, plus `overhead`. The best cuts of
@@ -118,14 +121,15 @@ def plan_cuts(widths: Integers, *, most: int, overhead: int = OVERHEAD) -> list[
 
     Args:
         widths: [n] number of nodes of each item, ascending.
-        most: items of a tile; tiles hold at most `NODES` x `most` nodes (or one item).
+        most: items of a tile.
+        nodes: nodes of a tile, padding included, unless it is one item.
         overhead: what a tile costs beside its nodes, as a number of nodes.
 
     Returns:
         Positions before which to cut, ascending; empty for one tile.
 
     Example:
-        >>> plan_cuts(np.array([5, 5, 5, 6, 30]), most=4)
+        >>> plan_cuts(np.array([5, 5, 5, 6, 30]), most=4, nodes=100)
         [4]
     """
     count = len(widths)
@@ -133,7 +137,7 @@ def plan_cuts(widths: Integers, *, most: int, overhead: int = OVERHEAD) -> list[
     first = np.zeros(count + 1, dtype=np.int64)  # where the last tile of the best cuts begins
     sizes = np.arange(most, 0, -1)
     for end, width in enumerate(np.maximum(widths, 1).tolist(), start=1):
-        fits = max(1, min(end, most, NODES * most // width))
+        fits = max(1, min(end, most, nodes // width))
         total = work[end - fits : end] + sizes[most - fits :] * width
         best = int(total.argmin())
         work[end] = total[best] + overhead

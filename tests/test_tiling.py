@@ -36,10 +36,10 @@ def all_cuts(count):
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=8), st.integers(1, 4), st.integers(0, 20))
 def test_cuts_are_the_best_of_all(widths, most, overhead):
     widths = np.sort(np.array(widths, dtype=np.int64))
-    cuts = plan_cuts(widths, most=most, overhead=overhead)
-    sizes = [len(part) for part in np.split(widths, cuts)]
-    assert max(sizes) <= most
-    assert min(sizes) >= 1
+    cuts = plan_cuts(widths, most=most, nodes=1000, overhead=overhead)
+    found = [len(part) for part in np.split(widths, cuts)]
+    assert max(found) <= most
+    assert min(found) >= 1
     allowed = [
         other
         for other in all_cuts(len(widths))
@@ -51,22 +51,36 @@ def test_cuts_are_the_best_of_all(widths, most, overhead):
 
 def test_rare_lengths_make_few_tiles():
     lengths = np.sort(np.random.default_rng(1).poisson(14, 1000))
-    cuts = plan_cuts(lengths, most=32)
+    cuts = plan_cuts(lengths, most=32, nodes=1000)
     tiles = np.split(lengths, cuts)
     padded = sum(len(tile) * tile.max() for tile in tiles)
     assert padded < 1.02 * lengths.sum()
     assert len(tiles) < 1.7 * 1000 / 32
 
 
-def test_large_items_make_small_tiles():
-    cuts = plan_cuts(np.full(10, 3 * NODES), most=8)
+def test_tiles_have_at_most_so_many_nodes():
+    cuts = plan_cuts(np.full(10, 3), most=8, nodes=8)
     assert [len(part) for part in np.split(np.arange(10), cuts)] == [2, 2, 2, 2, 2]
-    assert plan_cuts(np.array([1000 * NODES, 1000 * NODES]), most=8) == [1]
+    assert plan_cuts(np.array([10, 10]), most=8, nodes=9) == [1]
+
+
+def sizes(tiles):
+    return [(len(tile.positions), tile.read().nodes.size(1)) for tile in tiles]
+
+
+def test_large_items_make_small_tiles():
+    tiles = cut_tiles([items([2] * 8 + [6] * 4)], start=0, most=4)
+    assert sizes(tiles) == [(4, 2), (4, 2), (2, 6), (2, 6)]
+    tiles = cut_tiles([items([3 * NODES] * 5)], start=0, most=6)
+    assert sizes(tiles) == [(1, 3 * NODES), (2, 3 * NODES), (2, 3 * NODES)]
 
 
 def test_equal_items_make_full_tiles():
-    sizes = [len(part) for part in np.split(np.arange(100), plan_cuts(np.full(100, 36), most=32))]
-    assert sorted(sizes) == [4, 32, 32, 32]
+    found = [
+        len(part)
+        for part in np.split(np.arange(100), plan_cuts(np.full(100, 36), most=32, nodes=2000))
+    ]
+    assert sorted(found) == [4, 32, 32, 32]
 
 
 def test_tiles_hold_every_item_once():
