@@ -45,20 +45,26 @@ class _Graph(nn.Module):
         score: Tensor = self.out_2(torch.tanh(self.out_1(hidden))).squeeze(-1)
         return score
 
-    def _mean_score(self, before: Tensor, share: Tensor) -> Tensor:
-        """[C, Q] scores of W1 h without b1, [H, C, n, Q]; `share` of each node broadcasts."""
-        active = self._activate(before.flatten(1))  # [H, C n Q]
-        score = (self.out_2.weight @ active).view(before.shape[1:])  # [C, n, Q]
-        mean: Tensor = (score * share).sum(dim=1) + self.out_2.bias  # [C, Q]
+    def _mean_score(self, doubled: Tensor, share: Tensor) -> Tensor:
+        """[C, Q] scores of 2 W1 h, [H, C, n, Q]; `share` of each node broadcasts."""
+        score = self._read(doubled.flatten(1), self.out_2.weight)  # [1, C n Q]
+        mean: Tensor = (score.view(doubled.shape[1:]) * share).sum(dim=1) + self.out_2.bias
         return mean
 
-    def _activate(self, before: Tensor) -> Tensor:
-        """tanh(before + b1) of [..., H, q], in place where that is possible."""
-        bias = self.out_1.bias.unsqueeze(-1)  # [H, 1]
-        if torch.is_grad_enabled() and before.requires_grad:
-            return torch.tanh(before + bias)
-        # on a CPU tanh takes five times as long as this
-        return before.add_(bias).mul_(2).sigmoid_().mul_(2).sub_(1)
+    def _read(self, doubled: Tensor, weight: Tensor) -> Tensor:
+        """[..., 1, q]: weight [..., 1, H] times tanh(W1 h + b1), of 2 W1 h [..., H, q].
+
+        H may stand for those of all nodes of an item, one node after the other.
+        tanh(z) = 2 sigmoid(2 z) - 1, which takes a fifth of the time on a CPU.
+        """
+        bias = 2 * self.out_1.bias  # [H]
+        bias = bias.repeat(doubled.size(-2) // len(bias)).unsqueeze(-1)  # [H, 1], or all nodes'
+        if torch.is_grad_enabled() and doubled.requires_grad:
+            active = (doubled + bias).sigmoid()
+        else:
+            active = doubled.add_(bias).sigmoid_()
+        read: Tensor = weight @ active * 2 - weight.sum(dim=-1, keepdim=True)
+        return read
 
 
 class TextualGraph(_Graph):
@@ -115,11 +121,11 @@ class TextualGraph(_Graph):
             mixed = (edges @ by_caption).view(captions, n, blocks, images)
             x = mixed.permute(2, 3, 1, 0)  # [t, C, n, Q]
         # all kernels see the same sum, so W1 and W_1, ..., W_K are one matrix
-        matrix = self.out_1.weight @ self.convolution.weight  # [H, t]
-        before = matrix @ x.reshape(blocks, -1)  # [H, C n Q]
-        constant = (self.out_1.weight @ self.convolution.bias).unsqueeze(-1)
-        before = (before + constant) if before.requires_grad else before.add_(constant)
-        return self._mean_score(before.view(-1, images, n, captions), node_share(mask, x.dtype).T)
+        twice = 2 * self.out_1.weight
+        constant = (twice @ self.convolution.bias).unsqueeze(-1)  # [H, 1]
+        doubled = torch.addmm(constant, twice @ self.convolution.weight, x.reshape(blocks, -1))
+        doubled = doubled.view(-1, images, n, captions)  # [H, C, n, Q]
+        return self._mean_score(doubled, node_share(mask, x.dtype).T)
 
 
 class VisualGraph(_Graph):
@@ -143,11 +149,11 @@ class VisualGraph(_Graph):
             sums: [C, R, K] S_ik, sums of the kernel weights over the neighbours.
 
         Returns:
-            [C, R, H, t] W1 times the rows of S_ik W_k.
+            [C, R, H, t] 2 W1 times the rows of S_ik W_k.
         """
         width = self.convolution.out_channels // self.convolution.kernels
         rows = sums.repeat_interleave(width, dim=-1).unsqueeze(-1) * self.convolution.weight
-        merged: Tensor = self.out_1.weight @ rows
+        merged: Tensor = 2 * self.out_1.weight @ rows
         return merged
 
     def forward(self, x: Tensor, weight: Tensor, mask: Tensor) -> Tensor:
@@ -166,13 +172,13 @@ class VisualGraph(_Graph):
         if self.propagation == "paper":
             return self._mean_score(self._propagate(x, weight), share)
         by_region = x.view(blocks, -1, captions).transpose(0, 1)  # [C R, t, Q]
-        active = self._activate(weight.flatten(0, 1) @ by_region)  # [C R, H, Q]
+        doubled = (weight.flatten(0, 1) @ by_region).view(images, -1, captions)  # [C, R H, Q]
         read = (share * self.out_2.weight).view(images, 1, -1)  # [C, 1, R H], with the mean
-        mean: Tensor = (read @ active.view(images, -1, captions)).squeeze(1) + self.out_2.bias
+        mean: Tensor = self._read(doubled, read).squeeze(1) + self.out_2.bias
         return mean
 
     def _propagate(self, x: Tensor, weight: Tensor) -> Tensor:
-        """[H, C, R, Q]: W1 times the concatenation of sum_j w_ijk W_k x_j."""
+        """[H, C, R, Q]: 2 W1 times the concatenation of sum_j w_ijk W_k x_j."""
         blocks, images, regions, captions = x.shape
         kernels = weight.size(1)
         by_kernel = self.convolution.weight.view(kernels, -1, blocks).transpose(0, 1)
@@ -180,8 +186,8 @@ class VisualGraph(_Graph):
         mapped = mapped.view(-1, kernels * images, regions, captions)
         mixed = weight.transpose(0, 1).flatten(0, 1) @ mapped  # [H/K, K C, R, Q]
         after = self.out_1.weight.unflatten(1, (kernels, -1)).transpose(1, 2).flatten(1)
-        before: Tensor = after @ mixed.view(after.size(1), -1)  # [H, C R Q]
-        return before.view(-1, images, regions, captions)
+        doubled: Tensor = 2 * after @ mixed.view(after.size(1), -1)  # [H, C R Q]
+        return doubled.view(-1, images, regions, captions)
 
 
 def node_share(mask: Tensor, dtype: torch.dtype) -> Tensor:

@@ -10,6 +10,7 @@ over words and over regions both run along whole rows of memory.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -25,10 +26,10 @@ from graphmatch.nn.block_cosine import (
     packed_gram,
     split_blocks,
 )
-from graphmatch.nn.cross_attention import attention_weights
+from graphmatch.nn.cross_attention import weights_along
 
-CHUNK = 1 << 21
-"""Numbers that the products of one step hold: 8 MB, which the caches keep."""
+CHUNK = 1 << 22
+"""Numbers that the products of one step hold: 16 MB, which the caches keep."""
 SCRATCH = 1 << 19
 """Numbers of the intermediates that are made of them at a time; more if one item needs it."""
 
@@ -39,11 +40,15 @@ class _Products(NamedTuple):
     Args:
         by_block: [t, C, R, n, Q].
         summed: [C, R, n, Q] their sum over the blocks.
+        regions: [C, R, 1, 1] bool, which regions are real; None if all are.
+        words: [n, Q] bool, which words are real; None if all are.
         scratch: flat memory for what is computed from them; None with gradients.
     """
 
     by_block: Tensor
     summed: Tensor
+    regions: Tensor | None
+    words: Tensor | None
     scratch: Tensor | None
 
 
@@ -96,47 +101,49 @@ def node_cosines(
         row = regions * queries  # of one image
         scratch = max(SCRATCH, step * row, (regions + 1) * row, step * (n + 1) * regions * n)
         memory = text.extra["lengths"].new_empty(step * size + scratch)
+    real_words, real_regions = _padding(text.mask), _padding(visual.mask)
     for start in range(0, images, step):
         some = visual[start : start + step]
-        products = _products(some, text, words, memory)
+        by_block, scratch_memory = _products(some, words, memory)  # [t, C R, n Q]
+        real = None if real_regions is None else some.mask[:, :, None, None]
+        by_block = by_block.view(blocks, len(some), regions, n, len(text))
+        products = _Products(by_block, by_block.sum(dim=0), real, real_words, scratch_memory)
         word_x = _word_cosines(products, some, text, scale=scale, blocks=blocks)
         region_x = _region_cosines(products, some, text, scale=scale, blocks=blocks)
         yield some, word_x, region_x
 
 
-def _products(visual: Encoded, text: Encoded, words: Tensor, memory: Tensor | None) -> _Products:
-    """Products of nodes; `words` are the captions' nodes by block, [t, D / t, n Q]."""
-    images, regions, _ = visual.nodes.shape
+def _products(
+    visual: Encoded, words: Tensor, memory: Tensor | None
+) -> tuple[Tensor, Tensor | None]:
+    """[t, C R, n Q] products with words by block [t, D / t, n Q], and what of `memory` is left."""
     nodes = split_blocks(visual.nodes, len(words)).flatten(0, 1)  # [C R, t, D / t]
     nodes = nodes.transpose(0, 1).contiguous()
-    scratch = None
     if memory is None:
-        products = at_least_float32(nodes @ words)  # [t, C R, n Q]
+        return at_least_float32(nodes @ words), None
+    shape = len(words), nodes.size(1), words.size(-1)
+    size = math.prod(shape)
+    products = memory[:size].view(shape)
+    if words.dtype == products.dtype:
+        torch.bmm(nodes, words, out=products)
     else:
-        size = len(words) * images * regions * words.size(-1)
-        products, scratch = memory[:size], memory[size:]
-        products = products.view(len(words), images * regions, words.size(-1))
-        if words.dtype == products.dtype:
-            torch.bmm(nodes, words, out=products)
-        else:
-            products.copy_(nodes @ words)
-    shape = images, regions, text.nodes.size(1), len(text)
-    products = products.view(len(words), *shape)  # [t, C, R, n, Q]
-    return _Products(products, products.sum(dim=0), scratch)
+        products.copy_(nodes @ words)
+    return products, memory[size:]
 
 
 def _word_cosines(
     products: _Products, visual: Encoded, text: Encoded, *, scale: float, blocks: int
 ) -> Tensor:
     """[t, C, n, Q]."""
-    weights = attention_weights(
-        products.summed.transpose(2, 3).contiguous(),
+    weights = weights_along(
+        products.summed,
         scale,
-        context_mask=_padding(visual.mask),
-        query_mask=_padding(text.mask),
+        contexts=1,
+        queries=2,
+        context_mask=products.regions,
+        query_mask=products.words,
         normalise=True,  # EPS is meant for weights that sum to 1
-    )
-    weights = weights.transpose(2, 3).contiguous()  # [C, R, n, Q]
+    )  # [C, R, n, Q]
     dot = attended_dot(products.by_block, weights, 1, products.scratch)  # [t, C, n, Q]
     length = attended_length(
         visual.nodes,
@@ -153,18 +160,19 @@ def _region_cosines(
     products: _Products, visual: Encoded, text: Encoded, *, scale: float, blocks: int
 ) -> Tensor:
     """[t, C, R, Q]."""
-    weights = attention_weights(
-        products.summed.permute(3, 2, 0, 1).contiguous(),
+    weights = weights_along(
+        products.summed,
         scale,
-        context_mask=_padding(text.mask),
-        query_mask=_padding(visual.mask),
+        contexts=2,
+        queries=1,
+        context_mask=products.words,
+        query_mask=products.regions,
         normalise=True,
-    )  # [Q, n, C, R]
-    same = weights.permute(2, 3, 1, 0).contiguous()  # [C, R, n, Q]
-    dot = attended_dot(products.by_block, same, 2, products.scratch)  # [t, C, R, Q]
+    )  # [C, R, n, Q]
+    dot = attended_dot(products.by_block, weights, 2, products.scratch)  # [t, C, R, Q]
     length = attended_length(
         text.nodes,
-        weights.flatten(2),
+        weights.permute(3, 2, 0, 1).flatten(2),  # [Q, n, C R]
         blocks,
         gram=text.extra.get("gram"),
         scratch=products.scratch,
@@ -175,9 +183,11 @@ def _region_cosines(
 
 def _cosine(dot: Tensor, lengths: Tensor) -> Tensor:
     """Rounding may pass 1 where contexts cancel, so the limits are set."""
-    return (dot / lengths.clamp(min=EPS)).clamp(-1, 1)
+    if torch.is_grad_enabled() and dot.requires_grad:
+        return (dot / lengths.clamp(min=EPS)).clamp(-1, 1)
+    return dot.div_(lengths.clamp_(min=EPS)).clamp_(-1, 1)
 
 
 def _padding(mask: Tensor) -> Tensor | None:
-    """The mask, or None if it is on the CPU, where looking is cheap, and all nodes are real."""
-    return None if mask.device.type == "cpu" and bool(mask.all()) else mask
+    """[M, N] of a mask [N, M]; None where all are real, which is looked at on a CPU only."""
+    return None if mask.device.type == "cpu" and bool(mask.all()) else mask.T

@@ -123,7 +123,7 @@ class IMRAM(RegionWordMatcher):
         torch.Size([3, 2])
     """
 
-    tile: ClassVar[tuple[int, int]] = (32, 64)
+    tile: ClassVar[tuple[int, int]] = (16, 32)
 
     def __init__(self, config: IMRAMConfig) -> None:
         super().__init__(config)

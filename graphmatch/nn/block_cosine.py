@@ -15,6 +15,8 @@ The cosine does not change when all weights of a query are multiplied by one pos
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -123,11 +125,11 @@ def attended_dot(
     group = max(1, scratch.numel() // max(1, weights.numel()))
     shape = (*products.shape[: axis + 1], *products.shape[axis + 2 :])
     dot = products.new_empty(shape)
-    for start in range(0, len(products), group):
-        some = products[start : start + group]
-        weighted = scratch[: some.numel()].view(some.shape)
-        torch.mul(some, weights, out=weighted)
-        torch.sum(weighted, dim=axis + 1, out=dot[start : start + group])
+    weighted = scratch[: group * weights.numel()].view(group, *weights.shape)
+    for some, result in zip(torch.split(products, group), torch.split(dot, group), strict=True):
+        part = weighted[: len(some)]
+        torch.mul(some, weights, out=part)
+        torch.sum(part, dim=axis + 1, out=result)
     return dot
 
 
@@ -177,20 +179,28 @@ def _square_form(gram: Tensor, weights: Tensor, scratch: Tensor | None) -> Tenso
     if scratch is None:
         return gram @ (weights[:, row] * weights[:, column])
     size = len(row) * queries
-    group = max(1, scratch.numel() // max(1, 2 * size))
+    group = min(count, max(1, scratch.numel() // max(1, 2 * size)))
     squares = weights.new_empty(count, gram.size(1), queries)
-    for start in range(0, count, group):
-        some = weights[start : start + group]
-        one, other = scratch[: 2 * len(some) * size].view(2, len(some), len(row), queries)
+    one, other = scratch[: 2 * group * size].view(2, group, len(row), queries)
+    for some, products, result in zip(
+        torch.split(weights, group),
+        torch.split(gram, group),
+        torch.split(squares, group),
+        strict=True,
+    ):
+        if len(some) < group:  # the last ones
+            one, other = one[: len(some)], other[: len(some)]
         torch.index_select(some, 1, row, out=one)
         torch.index_select(some, 1, column, out=other)
-        torch.bmm(gram[start : start + group], one.mul_(other), out=squares[start : start + group])
+        torch.bmm(products, one.mul_(other), out=result)
     return squares
 
 
-def _pairs(m: int, device: torch.device) -> Tensor:
-    """[2, m (m + 1) / 2] pairs (j, l) of nodes with l <= j."""
-    return torch.tril_indices(m, m, device=device)
+@lru_cache(maxsize=256)
+def _pairs(m: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """[m (m + 1) / 2] each: pairs (j, l) of nodes with l <= j."""
+    row, column = torch.tril_indices(m, m, device=device)
+    return row, column
 
 
 def at_least_float32(x: Tensor) -> Tensor:

@@ -80,34 +80,82 @@ def attention_weights(
         tensor([[0.7388, 0.3210],
                 [0.2612, 0.6790]])
     """
-    check_first_norm(first_norm)
     _check_shapes(products, context_mask, query_mask)
+    return weights_along(
+        products.contiguous(),
+        scale,
+        contexts=1,
+        queries=3,
+        first_norm=first_norm,
+        context_mask=None if context_mask is None else context_mask[:, :, None, None],
+        query_mask=query_mask,
+        normalise=normalise,
+    )
+
+
+def weights_along(
+    products: Tensor,
+    scale: float,
+    *,
+    contexts: int,
+    queries: int,
+    first_norm: FirstNorm = "clipped_l2norm",
+    context_mask: Tensor | None = None,
+    query_mask: Tensor | None = None,
+    normalise: bool = False,
+) -> Tensor:
+    """`attention_weights` for any order of the axes.
+
+    Args:
+        products: products z of context and query nodes, at least float32, contiguous.
+        scale: inverse temperature.
+        contexts: axis of an item's context nodes; weights sum to 1 along it.
+        queries: axis of an item's query nodes; the first normalisation is along it.
+        first_norm: see `attention_weights`.
+        context_mask: bool, which context nodes are real; broadcasts with `products`.
+        query_mask: bool, which query nodes are real; broadcasts with `products`.
+        normalise: whether weights of each query sum to 1 over the contexts.
+
+    Returns:
+        Weights of the shape of `products`, which are not changed; see `attention_weights`.
+
+    Raises:
+        ConfigError: an unknown first normalisation.
+
+    Example:
+        >>> products = torch.tensor([[0.3, 0.3], [0.1, 0.2]])
+        >>> weights_along(products, 4.0, contexts=0, queries=1, normalise=True)
+        tensor([[0.7388, 0.3210],
+                [0.2612, 0.6790]])
+    """
+    check_first_norm(first_norm)
     in_place = not (torch.is_grad_enabled() and products.requires_grad)
     # exp(x) = 2^(x / log 2); torch's exp2 takes a third of the time of its exp on a CPU
-    logits = _first(products.contiguous(), scale / math.log(2), first_norm, query_mask, in_place)
-    gaps = None if context_mask is None else ~context_mask[:, :, None, None]  # [C, m, 1, 1]
+    logits = _first(products, scale / math.log(2), first_norm, query_mask, queries)
     if first_norm not in _BOUNDED or scale > _LARGEST:
-        if gaps is not None:
-            logits = logits.masked_fill(gaps, torch.finfo(logits.dtype).min)
-        logits = logits - logits.detach().amax(dim=1, keepdim=True)
+        if context_mask is not None:
+            logits = logits.masked_fill(~context_mask, torch.finfo(logits.dtype).min)
+        logits = logits - logits.detach().amax(dim=contexts, keepdim=True)
     weights = logits.exp2_() if in_place else logits.exp2()
     if context_mask is not None:
-        real = context_mask[:, :, None, None].to(weights.dtype)
+        real = context_mask.to(weights.dtype)
         weights = weights.mul_(real) if in_place else weights * real
     if normalise:
-        total = weights.sum(dim=1, keepdim=True)  # [C, 1, Q, n]
-        weights = weights / total.clamp(min=torch.finfo(total.dtype).tiny)
+        total = weights.sum(dim=contexts, keepdim=True)
+        total = total.clamp(min=torch.finfo(total.dtype).tiny)
+        weights = weights.div_(total) if in_place else weights / total
     return weights
 
 
 def _first(
-    products: Tensor, scale: float, first_norm: str, query_mask: Tensor | None, in_place: bool
+    products: Tensor, scale: float, first_norm: str, query_mask: Tensor | None, axis: int
 ) -> Tensor:
     """A new tensor: scale * z'."""
     if first_norm == "softmax":
         if query_mask is not None:
             products = products.masked_fill(~query_mask, torch.finfo(products.dtype).min)
-        return products.softmax(dim=-1) * scale
+        return products.softmax(dim=axis) * scale
+    in_place = not (torch.is_grad_enabled() and products.requires_grad)
     if first_norm.startswith("clipped"):
         clipped = functional.leaky_relu(products, 0.1)
     else:
@@ -117,14 +165,17 @@ def _first(
         clipped = clipped.mul_(real) if in_place else clipped * real
     if not first_norm.endswith("l2norm"):
         return clipped.mul_(scale) if in_place else clipped * scale
-    if in_place:  # a product with ones, because sums of short rows are slow on a CPU
-        rows = clipped.square().view(-1, clipped.size(-1))
+    if not in_place:
+        length = torch.linalg.vector_norm(clipped, dim=axis, keepdim=True)
+        return clipped * (scale / (length + 1e-8))  # type: ignore[no-any-return]
+    square = clipped.square()
+    if axis == clipped.dim() - 1:  # a product with ones: sums of short rows are slow on a CPU
+        rows = square.view(-1, clipped.size(-1))
         with torch.autocast(rows.device.type, enabled=False):
-            square = rows @ rows.new_ones(rows.size(1))
-        length = square.sqrt_().view(*clipped.shape[:-1], 1)  # [C, m, Q, 1]
-        return clipped.mul_(scale / length.add_(1e-8))
-    length = torch.linalg.vector_norm(clipped, dim=-1, keepdim=True)
-    return clipped * (scale / (length + 1e-8))  # type: ignore[no-any-return]
+            square = (rows @ rows.new_ones(rows.size(1))).view(*clipped.shape[:-1], 1)
+    else:
+        square = square.sum(dim=axis, keepdim=True)
+    return clipped.mul_(scale / square.sqrt_().add_(1e-8))
 
 
 def _check_shapes(products: Tensor, context_mask: Tensor | None, query_mask: Tensor | None) -> None:
