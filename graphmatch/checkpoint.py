@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 CONFIG, WEIGHTS, VOCABULARY = "config.json", "model.safetensors", "vocab.json"
 """The files of a checkpoint."""
+BEST = "best"
+"""The best checkpoint in the folder of a training run."""
 _FORMAT = "graphmatch-checkpoint"
 _VERSION = 1
 
@@ -91,7 +94,7 @@ def load_checkpoint(folder: str | Path) -> tuple[Any, Vocabulary]:
     """Read a checkpoint that `save_checkpoint` wrote.
 
     Args:
-        folder: the checkpoint.
+        folder: the checkpoint, or the folder of a training run, which means its best one.
 
     Returns:
         The model, on the CPU and in evaluation mode, and its vocabulary. The state of torch's
@@ -115,10 +118,7 @@ def load_checkpoint(folder: str | Path) -> tuple[Any, Vocabulary]:
 
     from graphmatch.weights import new_model
 
-    folder = Path(folder)
-    missing = [name for name in (CONFIG, WEIGHTS, VOCABULARY) if not (folder / name).is_file()]
-    if missing:
-        raise CheckpointError(f"{folder}: expected a checkpoint (no {', '.join(missing)})")
+    folder = find_checkpoint(folder)
     try:
         name, config = _read_config(folder / CONFIG)
         vocabulary = Vocabulary.load(folder / VOCABULARY)
@@ -129,6 +129,47 @@ def load_checkpoint(folder: str | Path) -> tuple[Any, Vocabulary]:
     except (ConfigError, FormatError, SafetensorError) as error:
         raise CheckpointError(f"{folder}: the checkpoint is damaged: {error}") from error
     return model, vocabulary
+
+
+def find_checkpoint(folder: str | Path) -> Path:
+    """The folder of a checkpoint.
+
+    Args:
+        folder: the checkpoint, or the folder of a training run.
+
+    Returns:
+        The checkpoint, or the run's best one.
+
+    Raises:
+        CheckpointError: files are missing; says which.
+    """
+    folder = Path(folder)
+    if not (folder / CONFIG).is_file() and (folder / BEST / CONFIG).is_file():
+        folder = folder / BEST
+    missing = [name for name in (CONFIG, WEIGHTS, VOCABULARY) if not (folder / name).is_file()]
+    if missing:
+        raise CheckpointError(f"{folder}: expected a checkpoint (no {', '.join(missing)})")
+    return folder
+
+
+def checkpoint_digest(folder: str | Path) -> str:
+    """SHA-256 of a checkpoint's three files: what was computed with it belongs to this digest.
+
+    Args:
+        folder: the checkpoint, or the folder of a training run.
+
+    Returns:
+        64 hexadecimal digits.
+
+    Raises:
+        CheckpointError: no checkpoint.
+    """
+    folder = find_checkpoint(folder)
+    digest = hashlib.sha256()
+    for name in (CONFIG, WEIGHTS, VOCABULARY):
+        with (folder / name).open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()
 
 
 def check_words(config: Any, vocabulary: Vocabulary) -> None:

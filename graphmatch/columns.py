@@ -7,11 +7,14 @@ Labels stay strings here, so nothing of a foreign analysis is lost.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from graphmatch.errors import GraphError
 
 KINDS = ("event", "action", "entity", "word")
 """Kinds of caption graph nodes, in the order of their ids."""
+CaptionGraph = Literal["roles", "dependencies"]
+"""The two graphs of a caption."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ from typing import Any, ClassVar, get_args
 
 from torch import Tensor, nn
 
+from graphmatch.columns import CaptionGraph
 from graphmatch.config import check_counts, check_positive
 from graphmatch.encoded import Encoded
 from graphmatch.errors import ConfigError, GraphError, check_choice
@@ -83,6 +84,7 @@ class GlobalMatch(Matcher):
         tensor([1.0000, 1.0000, 1.0000])
     """
 
+    caption_graph: ClassVar[CaptionGraph] = "roles"
     tile: ClassVar[tuple[int, int]] = (1024, 1024)
 
     def __init__(self, config: GlobalMatchConfig) -> None:

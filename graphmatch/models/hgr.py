@@ -43,7 +43,7 @@ from typing import Any, ClassVar, get_args
 import torch
 from torch import Tensor, nn
 
-from graphmatch.columns import KINDS
+from graphmatch.columns import KINDS, CaptionGraph
 from graphmatch.config import check_counts, check_positive
 from graphmatch.encoded import Encoded
 from graphmatch.errors import ConfigError, GraphError, check_choice
@@ -136,6 +136,7 @@ class HGR(Matcher):
         (torch.Size([2, 2]), torch.Size([3, 2, 2]))
     """
 
+    caption_graph: ClassVar[CaptionGraph] = "roles"
     tile: ClassVar[tuple[int, int]] = (64, 256)
 
     def __init__(self, config: HGRConfig) -> None:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from graphmatch.columns import CaptionGraph
 from graphmatch.encoded import Encoded
 from graphmatch.graphs.batch import MatchBatch
 from graphmatch.nn.hinge_loss import HingeLoss
@@ -23,6 +24,11 @@ class Matcher(nn.Module, ABC):
 
     tile: ClassVar[tuple[int, int]] = (64, 64)
     """How many visual items and captions `graphmatch.scoring` gives to `score_tile` at once."""
+
+    caption_graph: ClassVar[CaptionGraph] = "dependencies"
+    """Which graph of a caption it reads."""
+    marks: ClassVar[bool] = False
+    """Whether <start> and <end> stand around the words of a caption."""
 
     hinge: HingeLoss
 

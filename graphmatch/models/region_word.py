@@ -8,7 +8,7 @@ three models divide both by their length, |v| + 1e-8.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, ClassVar, get_args
 
 from torch import Tensor
 
@@ -55,6 +55,8 @@ class RegionWordMatcher(Matcher):
     Args:
         config: sizes and options.
     """
+
+    marks: ClassVar[bool] = True
 
     def __init__(self, config: RegionWordConfig) -> None:
         super().__init__()
