@@ -36,7 +36,10 @@ class Picture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rectangle:
-    """A box; `nodes` are the numbers of what lights up with it, `note` appears when pointed at."""
+    """A box; `nodes` are the numbers of what lights up with it, `note` appears when pointed at.
+
+    `opacity` from 0 to 1 is that of its colour.
+    """
 
     left: float
     top: float
@@ -45,6 +48,7 @@ class Rectangle:
     colour: str
     thickness: float = 2.0
     filled: bool = False
+    opacity: float = 1.0
     nodes: tuple[int, ...] = ()
     note: str = ""
 
@@ -63,12 +67,16 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Words:
-    """White words on a coloured ground, their lower left corner at a point."""
+    """White words on a coloured ground, their lower left corner at a point.
+
+    `ink` is the colour of the words; the ground may be "none".
+    """
 
     left: float
     bottom: float
     text: str
     colour: str
+    ink: str = "#ffffff"
     nodes: tuple[int, ...] = ()
 
 
@@ -199,16 +207,18 @@ def _shape_svg(shape: Picture | Rectangle | Line | Words) -> str:
         return (
             f'<g class="words"{nodes}><rect x="{shape.left:.1f}" y="{shape.bottom - ROW:.1f}" '
             f'width="{text_width(shape.text):.1f}" height="{ROW}" fill="{shape.colour}"/>'
-            f'<text x="{shape.left + 3:.1f}" y="{shape.bottom - 4:.1f}" fill="#ffffff">'
+            f'<text x="{shape.left + 3:.1f}" y="{shape.bottom - 4:.1f}" fill="{shape.ink}">'
             f"{svg_text(shape.text)}</text></g>"
         )
     note = f"<title>{svg_text(shape.note)}</title>" if shape.note else ""
     if isinstance(shape, Line):
         return f'<g class="line"{nodes}>{note}{_line_svg(shape)}</g>'
     ink = "stroke" if not shape.filled else "fill"
+    opacity = f'{ink}-opacity="{shape.opacity:.2f}" ' if shape.opacity < 1 else ""
     return (
         f'<g class="box"{nodes}>{note}<rect x="{shape.left:.1f}" y="{shape.top:.1f}" '
         f'width="{shape.width:.1f}" height="{shape.height:.1f}" {ink}="{shape.colour}" '
+        + opacity
         + ("" if shape.filled else f'fill="none" stroke-width="{shape.thickness:.1f}" ')
         + 'pointer-events="all"/></g>'
     )
@@ -268,14 +278,14 @@ def _draw_shape(
         box = {"boxstyle": "square,pad=0.15", "fc": shape.colour, "ec": "none"}
         place = (shape.left + 2, shape.bottom + top - 3)
         axes.text(
-            *place, png_text(shape.text), size=FONT * points, color="white", bbox=box, zorder=layer
+            *place, png_text(shape.text), size=FONT * points, color=shape.ink, bbox=box, zorder=layer
         )
     else:
         face = shape.colour if shape.filled else "none"
         edge = "none" if shape.filled else shape.colour
         patch = Patch(
             (shape.left, shape.top + top), shape.width, shape.height,
-            fc=face, ec=edge, lw=shape.thickness * points, zorder=layer,
+            fc=face, ec=edge, lw=shape.thickness * points, alpha=shape.opacity, zorder=layer,
         )  # fmt: skip
         axes.add_patch(patch)
 

@@ -10,10 +10,19 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 Block = TypeVar("Block")
 Result = TypeVar("Result")
+
+
+class Engine(Protocol):
+    """What does the blocks of a job: `map_blocks` or `ray_blocks` with their options."""
+
+    def __call__(
+        self, function: Callable[[Block], Result], blocks: Iterable[Block]
+    ) -> Iterator[Result]:
+        """`function` of every block, in order; function, blocks and results can be pickled."""
 
 
 def map_blocks(
@@ -42,8 +51,7 @@ def map_blocks(
         frozen = gc.get_freeze_count() > 0
         try:
             for block in blocks:
-                yield function(block)
-                _freeze_once()
+                yield call_frozen(function, block)
         finally:
             if not frozen:
                 gc.unfreeze()
@@ -75,9 +83,33 @@ _function: Callable[[Any], Any]  # of a worker process, set once when it starts
 
 
 def _call(block: Any) -> Any:
-    result = _function(block)
+    return call_frozen(_function, block)
+
+
+def call_frozen(function: Callable[[Block], Result], block: Block) -> Result:
+    """`function` of a block; what the first block loads is never searched for garbage again.
+
+    Args:
+        function: what a worker does with each block.
+        block: the block.
+
+    Returns:
+        The result.
+
+    Example:
+        >>> call_frozen(len, "ab")
+        2
+        >>> gc.unfreeze()
+    """
+    result = function(block)
     _freeze_once()
     return result
+
+
+def set_one_thread() -> None:
+    """Let the libraries that this process has not imported yet use one thread each."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = "1"
 
 
 def _freeze_once() -> None:
@@ -90,8 +122,7 @@ def _start_worker(function: Callable[[Any], Any]) -> None:
     """One thread a process, and an end with the parent however the parent ends."""
     global _function
     _function = function
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[name] = "1"
+    set_one_thread()
     parent = parent_process()
     if parent is not None:
         threading.Thread(target=_follow, args=(parent,), daemon=True).start()

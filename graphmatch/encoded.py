@@ -155,7 +155,7 @@ class Encoded:
                 names = f"{sorted(first.extra)} (got {sorted(part.extra)})"
                 raise GraphError(f"expected parts with the tensors {names}")
         width = max(part.nodes.size(1) for part in parts)
-        wide = [part._widen(width) for part in parts]
+        wide = [part.widen(width) for part in parts]
         pooled = [part.pooled for part in wide if part.pooled is not None]
         return replace(
             first,
@@ -165,8 +165,15 @@ class Encoded:
             extra={name: torch.cat([part.extra[name] for part in wide]) for name in first.extra},
         )
 
-    def _widen(self, nodes: int) -> Encoded:
-        """Padded to `nodes`."""
+    def widen(self, nodes: int) -> Encoded:
+        """The items with more padding.
+
+        Args:
+            nodes: how wide, at least as they are.
+
+        Returns:
+            New items; copies.
+        """
         extra = {n: _pad(v, self.node_axes.get(n, ()), nodes) for n, v in self.extra.items()}
         return replace(
             self,

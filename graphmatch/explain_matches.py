@@ -13,9 +13,9 @@ All of it is exact: contributions add up to the score. With r_i the similarity o
 | HGR | r_i / (3 times the number of nodes of its level) | |
 | GlobalMatch | S, of the only node | |
 
-The softmax share of "lse" is exact, too: S = sum_i p_i r_i + H(p) / lambda_2 with the entropy H, and
-the i-th addend of both sums is p_i (r_i - log(p_i) / lambda_2) = p_i S. It is also the derivative:
-dS / dr_i = p_i.
+The softmax share of "lse" is exact, too: S = sum_i p_i r_i + H(p) / lambda_2 with the entropy H,
+and the i-th addend of both sums is p_i (r_i - log(p_i) / lambda_2) = p_i S. It is also the
+derivative: dS / dr_i = p_i.
 
 GSMN's s_i is a function f of what a node's own vector x_i gives to its hidden vector and of what
 its neighbours give, h_i = own_i + neighbours_i + b (before the tanh this is a sum). Then

@@ -1,4 +1,4 @@
-"""`Explanation`: which word or phrase matched which region or clip, and what it gave to the score."""
+"""`Explanation`: which word matched which region or clip, and what it gave to the score."""
 
 from __future__ import annotations
 
@@ -117,12 +117,14 @@ class Explanation:
     @property
     def contribution(self) -> Array:
         """[N] what each caption node gives to the score, in both directions; sums to it."""
-        return self.pairs.sum(axis=1)  # type: ignore[no-any-return]
+        total: Array = self.pairs.sum(axis=1)
+        return total
 
     @property
     def region_contribution(self) -> Array:
         """[R] what each region gives to the score, in both directions; sums to it."""
-        return self.pairs.sum(axis=0)  # type: ignore[no-any-return]
+        total: Array = self.pairs.sum(axis=0)
+        return total
 
     @property
     def attention(self) -> Array:
@@ -133,8 +135,7 @@ class Explanation:
         """
         if self.text is not None:
             return self.text.attention
-        assert self.visual is not None
-        return _shares(self.visual.attention)
+        return _shares(_present(self.visual).attention)
 
     @property
     def region_attention(self) -> Array:
@@ -144,8 +145,7 @@ class Explanation:
         """
         if self.visual is not None:
             return self.visual.attention
-        assert self.text is not None
-        return _shares(self.text.attention)
+        return _shares(_present(self.text).attention)
 
     @property
     def similarity(self) -> Array:
@@ -156,8 +156,8 @@ class Explanation:
         """
         if self.text is not None:
             return self.text.similarity
-        assert self.visual is not None
-        return self.attention @ self.visual.similarity
+        mean: Array = self.attention @ _present(self.visual).similarity
+        return mean
 
     def best(self, node: int, count: int = 1) -> list[int]:
         """The regions that a caption node matched most.
@@ -173,9 +173,17 @@ class Explanation:
         return [int(region) for region in order[:count]]
 
 
+def _present(side: NodeMatch | None) -> NodeMatch:
+    """The direction that is there if the other is not; `Explanation` has at least one."""
+    if side is None:
+        raise GraphError("expected a direction of matching (got none)")
+    return side
+
+
 def _shares(attention: Array) -> Array:
     """[C, Q] shares of what each column of [Q, C] receives; uniform where it receives nothing."""
     received = attention.T.astype(np.float64)
     total = received.sum(axis=1, keepdims=True)
     even = np.full_like(received, 1 / max(received.shape[1], 1))
-    return np.divide(received, total, out=even, where=total > 0)
+    shares: Array = np.divide(received, total, out=even, where=total > 0)
+    return shares

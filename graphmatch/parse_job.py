@@ -8,11 +8,12 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Literal, get_args
 
-from graphmatch.corpus import map_blocks
+from graphmatch.corpus import Engine, map_blocks
 from graphmatch.datasets.captions import Caption
 from graphmatch.errors import ConfigError, check_choice
 from graphmatch.parse import Parse
@@ -65,6 +66,7 @@ def parse_captions(
     processes: int = 1,
     part_rows: int = 2000,
     force: bool = False,
+    engine: Engine | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> ParseReport:
     """Parse captions and write their graphs to a store.
@@ -83,6 +85,8 @@ def parse_captions(
         processes: worker processes; 1 works in this one.
         part_rows: captions a part.
         force: throw away a store of another job or other captions.
+        engine: does the parts instead of `processes`, such as `partial(ray_blocks, workers=8)`; the
+            store is the same.
         progress: called with the number of captions of each part when it is done.
 
     Returns:
@@ -121,7 +125,8 @@ def parse_captions(
     work = _PartMaker(folder, parser, graph, mode)
     parts: list[PartSummary] = []
     kept = 0
-    for part, is_kept in map_blocks(work, _blocks(captions, part_rows), processes=processes):
+    engine = engine or partial(map_blocks, processes=processes)
+    for part, is_kept in engine(work, _blocks(captions, part_rows)):
         parts.append(part)
         kept += part.rows if is_kept else 0
         if progress is not None:
@@ -129,6 +134,7 @@ def parse_captions(
     if (folder / part_name(len(parts))).exists():
         raise _other_captions(folder / part_name(len(parts)))
     write_manifest(folder, job, parts=parts, complete=True)
+    FORMAT.clear_leftovers(folder)  # of workers that were killed
     return ParseReport(
         captions=sum(part.rows for part in parts),
         failed=sum(part.failed for part in parts),

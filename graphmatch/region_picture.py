@@ -14,11 +14,13 @@ from graphmatch.errors import GraphError
 from graphmatch.regions.base import Photo, Regions
 from graphmatch.regions.polar import box_centre, pairwise_polar
 
-_COLOURS = (  # told apart by colour-blind people, dark enough for white words
+COLOURS = (  # told apart by colour-blind people, dark enough for white words
     "#0b6fa4", "#b35900", "#00795a", "#a8326f", "#5b4fa2", "#8a6d00", "#c0392b", "#3f6b2a"
 )  # fmt: skip
+"""Colours of boxes."""
 _EDGE = "#ffd21f"
-_LONGEST = 900  # pixels of the longer side of a drawing
+LONGEST = 900
+"""Pixels of the longer side of a photograph in a drawing."""
 
 
 class PolarEdge(NamedTuple):
@@ -117,7 +119,7 @@ def region_picture(
             f"{photo.id!r}: expected regions of a photograph of {photo.size[0]} x {photo.size[1]} "
             f"pixels (got {regions.size[0]} x {regions.size[1]})"
         )
-    scale = min(1.0, _LONGEST / max(photo.size))
+    scale = min(1.0, LONGEST / max(photo.size))
     width, height = photo.size[0] * scale, photo.size[1] * scale
     shapes: list[Picture | Rectangle | Line | Words] = [
         Picture(pixels=fit(photo.pixels, width), left=0, top=0, width=width, height=height)
@@ -143,25 +145,35 @@ def region_picture(
     for number, (x1, y1, x2, y2) in enumerate((regions.box * scale).tolist()):
         if whole[number]:
             continue
-        colour = _COLOURS[int(regions.label[number]) % len(_COLOURS)]
+        colour = COLOURS[int(regions.label[number]) % len(COLOURS)]
         name = _name(regions, number, labels)
         box = {"left": x1, "top": y1, "width": x2 - x1, "height": y2 - y1}
         note = f"{number}: {name}"
         boxes.append(Rectangle(**box, colour=colour, nodes=(number,), note=note))
-        left, bottom = _free_place((x1, y1, x2, y2), name, words, (width, height))
+        left, bottom = free_place((x1, y1, x2, y2), name, words, (width, height))
         words.append(Words(left=left, bottom=bottom, text=name, colour=colour, nodes=(number,)))
     shapes += [*reversed(boxes), *reversed(words)]  # the best on top
     title = f"{photo.id}: {len(regions)} regions, {len(found)} strongest polar edges"
     return Canvas(width=round(width), height=round(height), title=title, shapes=shapes)
 
 
-def _free_place(
+def free_place(
     box: tuple[float, float, float, float],
     text: str,
     others: Sequence[Words],
     size: tuple[float, float],
 ) -> tuple[float, float]:
-    """Left and bottom of words at a corner of a box that cover no others, or the least of them."""
+    """A place for words at a corner of a box where they cover no others, or the least of them.
+
+    Args:
+        box: x1 y1 x2 y2 in pixels of the drawing.
+        text: the words.
+        others: words that have their places.
+        size: width and height of the drawing.
+
+    Returns:
+        Left and bottom of the words.
+    """
     x1, y1, x2, y2 = box
     width = text_width(text)
     rows = (y1, y1 + ROW, y2, y2 + ROW)  # above, inside at the top and at the bottom, below

@@ -122,8 +122,7 @@ class StoreFormat:
         if folder.exists() and not folder.is_dir():
             raise ConfigError(f"{path}: expected a folder for the store (got a file)")
         folder.mkdir(parents=True, exist_ok=True)
-        leftover = re.compile(rf"(?:{self.files}|{re.escape(MANIFEST)})\.\d+\.tmp")
-        leftovers = [entry for entry in folder.iterdir() if leftover.fullmatch(entry.name)]
+        leftovers = self._leftovers(folder)
         present = sorted({entry.name for entry in folder.iterdir()} - {e.name for e in leftovers})
         if present and not self._is_ours(folder / MANIFEST):
             raise ConfigError(
@@ -148,6 +147,19 @@ class StoreFormat:
                 f"{path}: the store was made by another job ({changes}); choose another folder, "
                 "or --force to throw it away"
             )
+
+    def clear_leftovers(self, folder: str | Path) -> None:
+        """Remove the half-written files of processes that were killed.
+
+        Args:
+            folder: the store, which no other run is writing.
+        """
+        for entry in self._leftovers(Path(folder)):
+            entry.unlink(missing_ok=True)
+
+    def _leftovers(self, folder: Path) -> list[Path]:
+        leftover = re.compile(rf"(?:{self.files}|{re.escape(MANIFEST)})\.\d+\.tmp")
+        return [entry for entry in folder.iterdir() if leftover.fullmatch(entry.name)]
 
     def _is_ours(self, manifest: Path) -> bool:
         """Whether a manifest is a store's, damaged or not: web pages have a manifest.json too."""

@@ -154,7 +154,7 @@ def test_scan_by_a_loop_over_words():
 
 
 def test_shares_of_lse_are_those_of_the_derivative():
-    model, visual, text, found = explained("scan", {"aggregation": "lse"})
+    model, _, _, found = explained("scan", {"aggregation": "lse"})
     cosine = torch.tensor(found.text.similarity, dtype=torch.float64, requires_grad=True)
     scale = model.config.lambda_lse
     score = torch.logsumexp(scale * cosine, dim=0) / scale
@@ -225,7 +225,7 @@ def test_imram_has_a_part_for_each_step():
     assert list(found.text.parts) == ["step 1", "step 2", "step 3"]
     for number, step in enumerate(aligned.text):
         part = found.text.parts[f"step {number + 1}"]
-        assert part.sum() == pytest.approx(float(step.scores), abs=1e-5)
+        assert part.sum() == pytest.approx(float(step.scores.detach()), abs=1e-5)
         expected = step.attention[0, 0].T.detach()
         np.testing.assert_allclose(found.text.steps[number], expected, atol=1e-6)
     assert found.visual.attention.shape == (4, 5)
@@ -238,9 +238,9 @@ def test_hgr_explains_phrases_on_three_levels():
     assert found.regions[1] == "2.0 to 4.0 s"
     encoded = encode_visuals(model, [visual])[0], encode_texts(model, [text])[0]
     levels = model.levels(*encoded)[:, 0, 0] / 3
-    assert found.contribution[0] == pytest.approx(float(levels[0]), abs=1e-5)
-    assert found.contribution[1] == pytest.approx(float(levels[1]), abs=1e-5)
-    assert found.contribution[2:].sum() == pytest.approx(float(levels[2]), abs=1e-5)
+    assert found.contribution[0] == pytest.approx(float(levels.detach()[0]), abs=1e-5)
+    assert found.contribution[1] == pytest.approx(float(levels.detach()[1]), abs=1e-5)
+    assert found.contribution[2:].sum() == pytest.approx(float(levels.detach()[2]), abs=1e-5)
     frames = model.frames[0](visual.x)
     pooled = torch.tensor(found.attention[0]) @ frames
     torch.testing.assert_close(pooled.detach(), encoded[0].pooled[0], atol=1e-5, rtol=1e-4)

@@ -18,7 +18,7 @@ Source: Fine-grained Video-Text Retrieval with Hierarchical Graph Reasoning, S. 
 | action level s_a, entity level s_o: mean over the nodes, 0 without any | `HGR.levels` | |
 | S = (s_e + s_a + s_o) / 3 | `HGR.score_tile` | |
 | loss = [margin - S + S of the hardest negative]+, both ways, mean of the batch | `HGR.loss` | `margin`, `negatives`, `top_k`, `direction` |
-| w_0 loss(S) + w_1 loss(s_e) + w_2 loss(s_a) + w_3 loss(s_o) | `HGR.forward` | `level_weights` |
+| w_0 loss(S) + w_1 loss(s_e) + w_2 loss(s_a) + w_3 loss(s_o) | `HGR.training_loss` | `level_weights` |
 
 Where the paper and the official code differ, defaults are the code's:
 
@@ -47,7 +47,6 @@ from graphmatch.columns import KINDS, CaptionGraph
 from graphmatch.config import check_counts, check_positive
 from graphmatch.encoded import Encoded
 from graphmatch.errors import ConfigError, GraphError, check_choice
-from graphmatch.graphs.batch import MatchBatch
 from graphmatch.models.hgr_alignment import HGRAlignment, align
 from graphmatch.models.matcher import Matcher
 from graphmatch.models.region_word import rnn_keys
@@ -296,22 +295,36 @@ class HGR(Matcher):
             levels.append(scores @ mean.scatter_(1, owner.unsqueeze(1), share.unsqueeze(1)))
         return torch.stack(levels)
 
-    def forward(self, batch: MatchBatch) -> Tensor:
-        """Training loss of a batch; with `level_weights` the weighted sum of four losses.
+    def training_scores(self, visual: Encoded, text: Encoded) -> Tensor:
+        """Scores for the loss; with `level_weights` of the mean and of each level.
 
         Args:
-            batch: captions and their videos.
+            visual: n_v encoded videos.
+            text: n_t encoded captions.
 
         Returns:
-            A number. With `level_weights` the activations of all pairs are kept, some 100 numbers
-            for each node of a caption and video.
+            [1, n_v, n_t], or [4, n_v, n_t] with `level_weights`. Then the activations of all pairs
+            are kept, some 100 numbers for each node of a caption and video.
+        """
+        if self.config.level_weights is None:
+            return super().training_scores(visual, text)
+        levels = self.levels(visual, text)  # [3, n_v, n_t]
+        return torch.cat([levels.mean(dim=0, keepdim=True), levels])
+
+    def training_loss(self, scores: Tensor, owner: Tensor) -> Tensor:
+        """Training loss; with `level_weights` the weighted sum of four losses.
+
+        Args:
+            scores: as `training_scores` gives them.
+            owner: [n_t] int64 row of each caption's own video.
+
+        Returns:
+            A number.
         """
         weights = self.config.level_weights
         if weights is None:
-            return super().forward(batch)
-        levels = self.levels(self.encode_visual(batch.visual), self.encode_text(batch.text))
-        terms = [levels.mean(dim=0), *levels]
-        losses = torch.stack([self.loss(scores, batch.owner) for scores in terms])
+            return super().training_loss(scores, owner)
+        losses = torch.stack([self.loss(level, owner) for level in scores])
         return losses @ losses.new_tensor(weights)
 
     def align(self, visual: Encoded, text: Encoded) -> HGRAlignment:

@@ -100,6 +100,33 @@ class Matcher(nn.Module, ABC):
         loss: Tensor = self.hinge(scores, owner)
         return loss
 
+    def training_scores(self, visual: Encoded, text: Encoded) -> Tensor:
+        """The score matrices that the training loss is made of; activations are recomputed.
+
+        Args:
+            visual: n_v encoded items.
+            text: n_t encoded captions.
+
+        Returns:
+            [K, n_v, n_t] with gradients; K = 1 unless a matcher has several losses. A row depends on
+            its item and on all captions alone, so rows may be computed apart.
+        """
+        from graphmatch.scoring import recomputed_scores
+
+        return recomputed_scores(self, visual, text).unsqueeze(0)
+
+    def training_loss(self, scores: Tensor, owner: Tensor) -> Tensor:
+        """Training loss of `training_scores`.
+
+        Args:
+            scores: [K, n_v, n_t].
+            owner: [n_t] int64 row of each caption's own item.
+
+        Returns:
+            A number.
+        """
+        return self.loss(scores[0], owner)
+
     def forward(self, batch: MatchBatch) -> Tensor:
         """Training loss of a batch; pairs are scored in tiles whose activations are recomputed.
 
@@ -109,7 +136,5 @@ class Matcher(nn.Module, ABC):
         Returns:
             A number.
         """
-        from graphmatch.scoring import recomputed_scores
-
         visual, text = self.encode_visual(batch.visual), self.encode_text(batch.text)
-        return self.loss(recomputed_scores(self, visual, text), batch.owner)
+        return self.training_loss(self.training_scores(visual, text), batch.owner)
