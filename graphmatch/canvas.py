@@ -278,7 +278,12 @@ def _draw_shape(
         box = {"boxstyle": "square,pad=0.15", "fc": shape.colour, "ec": "none"}
         place = (shape.left + 2, shape.bottom + top - 3)
         axes.text(
-            *place, png_text(shape.text), size=FONT * points, color=shape.ink, bbox=box, zorder=layer
+            *place,
+            png_text(shape.text),
+            size=FONT * points,
+            color=shape.ink,
+            bbox=box,
+            zorder=layer,
         )
     else:
         face = shape.colour if shape.filled else "none"

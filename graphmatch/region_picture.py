@@ -150,7 +150,7 @@ def region_picture(
         box = {"left": x1, "top": y1, "width": x2 - x1, "height": y2 - y1}
         note = f"{number}: {name}"
         boxes.append(Rectangle(**box, colour=colour, nodes=(number,), note=note))
-        left, bottom = free_place((x1, y1, x2, y2), name, words, (width, height))
+        left, bottom = free_place((x1, y1, x2, y2), name, words, size=(width, height))
         words.append(Words(left=left, bottom=bottom, text=name, colour=colour, nodes=(number,)))
     shapes += [*reversed(boxes), *reversed(words)]  # the best on top
     title = f"{photo.id}: {len(regions)} regions, {len(found)} strongest polar edges"
@@ -161,6 +161,7 @@ def free_place(
     box: tuple[float, float, float, float],
     text: str,
     others: Sequence[Words],
+    *,
     size: tuple[float, float],
 ) -> tuple[float, float]:
     """A place for words at a corner of a box where they cover no others, or the least of them.
