@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from graphmatch.canvas import ROW, Canvas, Line, Picture, Rectangle, Words, fit
 from graphmatch.caption_chips import GREY, INK, caption_chips, shorten
@@ -135,8 +135,8 @@ def alignment_picture(
     bottom = chips.bottom + _MARGIN
     for text, colour in _legend(found, links):
         if colour is not None:
-            swatch = {"left": _MARGIN, "top": bottom + 2, "width": 18.0, "height": ROW - 4.0}
-            shapes.append(Rectangle(**swatch, colour=colour, filled=True))
+            swatch: dict[str, Any] = {"left": _MARGIN, "width": 18, "height": ROW - 4}
+            shapes.append(Rectangle(**swatch, top=bottom + 2, colour=colour, filled=True))
         left = _MARGIN + (22 if colour else 0)
         bottom += ROW
         ink = INK if colour else GREY
@@ -170,7 +170,7 @@ def check_photo(found: Explanation, photo: Photo | None) -> tuple[int, int]:
 
 
 def _ground(photo: Photo | None, width: float, height: float, top: float) -> list[Shape]:
-    place = {"left": 0.0, "top": top, "width": width, "height": height}
+    place: dict[str, Any] = {"left": 0.0, "top": top, "width": width, "height": height}
     if photo is None:
         return [Rectangle(**place, colour="#d9dde1", filled=True)]
     return [Picture(pixels=fit(photo.pixels, width), **place)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from graphmatch.canvas import ROW, Rectangle, Words, text_width
 from graphmatch.explanation import Explanation
@@ -49,12 +49,12 @@ def caption_chips(
         if left > _GAP and (left + size > width - _GAP or found.kinds[node] != kind):
             left, top = _GAP, top + _HEIGHT + _GAP
         kind = found.kinds[node]
-        ground = {"left": left, "top": top, "width": size, "height": float(_HEIGHT)}
+        ground: dict[str, Any] = {"left": left, "top": top, "width": size, "height": float(_HEIGHT)}
         colour = tint(contribution[node], contribution)
         note = f"{text}: {contribution[node]:+.4f} of {found.score:.4f}"
         shapes.append(Rectangle(**ground, colour=colour, filled=True, note=note))
         if node in colours:
-            line = {**ground, "top": top + _HEIGHT - 4, "height": 4.0}
+            line: dict[str, Any] = {**ground, "top": top + _HEIGHT - 4, "height": 4.0}
             shapes.append(Rectangle(**line, colour=colours[node], filled=True))
         for text_line, bottom, ink in ((text, ROW, INK), (number, 2 * ROW, GREY)):
             start = left + (size - text_width(text_line)) / 2 + 2

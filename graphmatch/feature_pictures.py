@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from graphmatch.canvas import Canvas
 from graphmatch.clip_picture import clip_picture
@@ -54,7 +56,7 @@ def feature_canvases(
     if store.kind == "clips":
         return [_clip_canvas(record, sources) for record in records]
     regions = {record.id: _best(record.regions(), top) for record in records}
-    photos = _photos(set(regions), sources)
+    photos = find_photos(set(regions), sources)
     return [
         region_picture(photos[record.id], regions[record.id], labels=store.labels, edges=edges)
         for record in records
@@ -70,8 +72,21 @@ def _best(regions: Regions, top: int) -> Regions:
     return regions.select(kept)
 
 
-def _photos(ids: set[str], sources: Sequence[str | Path]) -> dict[str, Photo]:
-    photos = {}
+def find_photos(ids: set[str], sources: Sequence[str | Path]) -> dict[str, Photo]:
+    """Photographs by id, decoded.
+
+    Args:
+        ids: which.
+        sources: images, folders or archives that have them.
+
+    Returns:
+        All of them.
+
+    Raises:
+        ConfigError: one that the sources do not have.
+        FormatError: a damaged one.
+    """
+    photos: dict[str, Photo] = {}
     for source in read_sources(sources):
         if source.id in ids:
             photos[source.id] = decode_photo(source.load(), source.id)
@@ -82,12 +97,32 @@ def _photos(ids: set[str], sources: Sequence[str | Path]) -> dict[str, Photo]:
 
 def _clip_canvas(record: FeatureRecord, sources: Sequence[str | Path]) -> Canvas:
     graph = record.clips()
-    path = next((source.path for source in find_videos(sources) if source.id == record.id), None)
+    frames, times = find_frames(record.id, float(graph.duration), sources)
+    return clip_picture(record.id, frames, times=times, graph=graph)
+
+
+def find_frames(
+    key: str, seconds: float, sources: Sequence[str | Path]
+) -> tuple[list[NDArray[np.uint8]], list[float]]:
+    """Five frames of a video, in the middles of its fifths.
+
+    Args:
+        key: the video's id.
+        seconds: its length.
+        sources: videos or folders that have it.
+
+    Returns:
+        [H, W, 3] uint8 each, and their times in seconds.
+
+    Raises:
+        ConfigError: the sources do not have it.
+        FormatError: a damaged video.
+    """
+    path = next((source.path for source in find_videos(sources) if source.id == key), None)
     if path is None:
-        raise _absent(record.id, sources)
-    seconds = float(graph.duration)
+        raise _absent(key, sources)
     times = [seconds * (number + 0.5) / _FRAMES for number in range(_FRAMES)]
-    return clip_picture(record.id, frames_at(path, times, partial=True), times=times, graph=graph)
+    return frames_at(path, times, partial=True), times
 
 
 def feature_text(record: FeatureRecord, labels: Sequence[str] = ()) -> Iterator[str]:

@@ -9,6 +9,7 @@ import typer
 
 from graphmatch.cli.clips import clips
 from graphmatch.cli.convert import convert
+from graphmatch.cli.explain import explain
 from graphmatch.cli.export import export
 from graphmatch.cli.import_checkpoint import import_checkpoint
 from graphmatch.cli.info import info
@@ -25,7 +26,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for _command in (parse, regions, clips, convert, show, export, info, vocab, import_checkpoint):
+for _command in (
+    parse,
+    regions,
+    clips,
+    convert,
+    show,
+    explain,
+    export,
+    info,
+    vocab,
+    import_checkpoint,
+):
     app.command()(_command)
 
 

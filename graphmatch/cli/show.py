@@ -62,7 +62,7 @@ def show(
     if store is None:
         rows = _parse(captions, parser=parser, model=model, mode=mode)
     else:
-        rows = _look_up(store, captions)
+        rows = look_up_captions(store, captions)
     pictured = []
     for row in rows:
         if row.parse is None:
@@ -122,7 +122,19 @@ def _parse(texts: list[str], *, parser: str, model: str | None, mode: str) -> li
     return caption_rows(captions, parser=load_parser(parser, model), mode=mode)  # type: ignore[arg-type]
 
 
-def _look_up(store: Path, keys: list[str]) -> list[CaptionRow]:
+def look_up_captions(store: Path, keys: list[str]) -> list[CaptionRow]:
+    """Captions of a store.
+
+    Args:
+        store: its folder.
+        keys: ids.
+
+    Returns:
+        Their rows, in the order of the ids.
+
+    Raises:
+        ConfigError: an unknown id; with the nearest one.
+    """
     from difflib import get_close_matches
 
     from graphmatch.errors import ConfigError
