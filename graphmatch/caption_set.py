@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -142,6 +144,19 @@ class CaptionSet(Sequence[TextGraph]):
             start, end = self._starts[name][position : position + 2]
             columns[name] = torch.from_numpy(column[..., start:end].astype(np.int64))
         return TextGraph(**columns)
+
+    def digest(self) -> str:
+        """SHA-256 of ids, owners and graphs: the same for the same captions and vocabulary.
+
+        Returns:
+            64 hexadecimal digits.
+        """
+        digest = hashlib.sha256(json.dumps([self.ids, self.owners]).encode())
+        for name in _COLUMNS:
+            digest.update(self._starts[name].astype(np.int64).tobytes())
+            if name in self._columns:
+                digest.update(self._columns[name].tobytes())
+        return digest.hexdigest()
 
     def __repr__(self) -> str:
         return f"CaptionSet({len(self)} captions, {len(self.failures)} failed, {self.graph})"

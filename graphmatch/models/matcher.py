@@ -108,8 +108,8 @@ class Matcher(nn.Module, ABC):
             text: n_t encoded captions.
 
         Returns:
-            [K, n_v, n_t] with gradients; K = 1 unless a matcher has several losses. A row depends on
-            its item and on all captions alone, so rows may be computed apart.
+            [K, n_v, n_t] with gradients; K = 1 unless a matcher has several losses. A row depends
+            on its own item and the captions, so rows may be computed apart.
         """
         from graphmatch.scoring import recomputed_scores
 
