@@ -18,6 +18,9 @@ from graphmatch.feature_pictures import find_frames, find_photos, look_up
 from graphmatch.output import open_output
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from graphmatch.feature_store import FeatureStore
     from graphmatch.models.matcher import Matcher
     from graphmatch.rows import CaptionRow
@@ -110,7 +113,9 @@ def save_explanation(
     path = Path(path)
     format = path.suffix.lower().lstrip(".")
     check_choice("picture format", format, FORMATS)
-    photo, frames, times = None, [], []
+    photo = None
+    frames: list[NDArray[np.uint8]] = []
+    times: list[float] = []
     if sources and found.duration is not None:
         frames, times = find_frames(key, found.duration, sources)
     elif sources:

@@ -89,7 +89,10 @@ def find_photos(ids: set[str], sources: Sequence[str | Path]) -> dict[str, Photo
     photos: dict[str, Photo] = {}
     for source in read_sources(sources):
         if source.id in ids:
-            photos[source.id] = decode_photo(source.load(), source.id)
+            try:
+                photos[source.id] = decode_photo(source.load(), source.id)
+            except FormatError as error:
+                raise FormatError(f"{source.id!r} cannot be drawn on: {error}") from error
             if len(photos) == len(ids):
                 return photos
     raise _absent(min(ids - photos.keys()), sources)
