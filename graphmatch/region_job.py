@@ -100,7 +100,7 @@ def extract_regions(
     """
     if batch_size < 1:
         raise ConfigError(f"expected a batch_size from 1 (got {batch_size})")
-    job = _job(detector, describer, choice)
+    job = region_job(detector, describer, choice)
     kept = added = told = 0
     failures = []
     with FeatureWriter(folder, kind="regions", job=job, dtype=dtype, force=force) as writer:
@@ -130,19 +130,19 @@ def extract_regions(
     return FeatureReport(**counts, kept=kept, added=added, failures=failures)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Item:
-    """An image on its way: its pixels, then its regions, or what went wrong."""
-
-    id: str
-    photo: Photo | None = None
-    regions: Regions | None = None
-    error: str | None = None
-
-
-def _job(
+def region_job(
     detector: Detector, describer: Describer | None, choice: RegionChoice
 ) -> Mapping[str, Any]:
+    """What makes a store of regions: values of its manifest.
+
+    Args:
+        detector: finds regions.
+        describer: computes their features.
+        choice: which regions are kept.
+
+    Returns:
+        Plain values of JSON by name.
+    """
     return {
         "detector": detector.name,
         "detector_version": detector.version,
@@ -153,6 +153,16 @@ def _job(
         "overlap": choice.overlap,
         "whole_image": choice.whole_image,
     }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Item:
+    """An image on its way: its pixels, then its regions, or what went wrong."""
+
+    id: str
+    photo: Photo | None = None
+    regions: Regions | None = None
+    error: str | None = None
 
 
 def _decode(sources: Iterator[PhotoSource], size: int) -> Iterator[list[_Item]]:

@@ -81,6 +81,28 @@ class GraphStore:
             for group in range(footer.num_row_groups):
                 yield from table_to_rows(self._read(part, group))
 
+    def between(self, start: int, stop: int) -> Iterator[CaptionRow]:
+        """Some captions in order; only their row groups are read.
+
+        Args:
+            start: number of the first one, from 0.
+            stop: number behind the last one; those behind the end of the store are not there.
+
+        Yields:
+            Their rows.
+
+        Raises:
+            FormatError: a damaged page.
+        """
+        first = 0
+        for part, (_, footer) in enumerate(self._parts):
+            for group in range(footer.num_row_groups):
+                count = footer.row_group(group).num_rows
+                low, high = max(start - first, 0), min(stop - first, count)
+                if low < high:
+                    yield from table_to_rows(self._read(part, group).slice(low, high - low))
+                first += count
+
     def _read(self, part: int, group: int, columns: Sequence[str] = SCHEMA.names) -> pa.Table:
         path, footer = self._parts[part]
         try:

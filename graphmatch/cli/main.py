@@ -9,6 +9,7 @@ import typer
 
 from graphmatch.cli.clips import clips
 from graphmatch.cli.convert import convert
+from graphmatch.cli.corpus import corpus
 from graphmatch.cli.explain import explain
 from graphmatch.cli.export import export
 from graphmatch.cli.import_checkpoint import import_checkpoint
@@ -39,6 +40,7 @@ for _command in (
     import_checkpoint,
 ):
     app.command()(_command)
+app.add_typer(corpus, name="corpus")
 
 
 def _print_version(wanted: bool) -> None:

@@ -18,18 +18,24 @@ if TYPE_CHECKING:
 _SHOWN = 10
 
 
+Captions = Annotated[
+    list[str],
+    typer.Argument(
+        help="Files: txt (a caption a line), jsonl, csv, tsv, parquet, COCO, Karpathy or "
+        "MSR-VTT JSON, Flickr token files, any of them gzipped; - is standard input."
+    ),
+]
+"""Where captions are."""
+FormatName = Annotated[
+    str | None, typer.Option(help="Format of the files, if the name does not tell.")
+]
+"""How captions are written."""
+
+
 def parse(
-    captions: Annotated[
-        list[str],
-        typer.Argument(
-            help="Files: txt (a caption a line), jsonl, csv, tsv, parquet, COCO, Karpathy or "
-            "MSR-VTT JSON, Flickr token files, any of them gzipped; - is standard input."
-        ),
-    ],
+    captions: Captions,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the store.")],
-    format: Annotated[
-        str | None, typer.Option(help="Format of the files, if the name does not tell.")
-    ] = None,
+    format: FormatName = None,
     graph: Graph = "both",
     parser: ParserName = "spacy",
     model: ModelName = None,
@@ -51,7 +57,7 @@ def parse(
     started = time.perf_counter()
     with tqdm(unit=" captions", disable=None, smoothing=0.1) as bar:
         report = parse_captions(
-            _read_all(captions, format),
+            read_all(captions, format),
             out,
             parser=load_parser(parser, model),
             graph=graph,  # type: ignore[arg-type]
@@ -61,19 +67,44 @@ def parse(
             force=force,
             progress=bar.update,
         )
-    for line in _summary(report, out, time.perf_counter() - started):
-        typer.echo(line)
-    if report.failed:
-        raise typer.Exit(3)
+    finish_parse(report, out, started)
 
 
-def _read_all(paths: list[str], format: str | None) -> Iterator[Caption]:
-    """Captions of all files; with several, ids that are line numbers get the file's name."""
+def read_all(paths: list[str], format: str | None) -> Iterator[Caption]:
+    """Captions of all files; with several, ids that are line numbers get the file's name.
+
+    Args:
+        paths: the files; `-` is standard input.
+        format: of all of them; by their names if None.
+
+    Yields:
+        The captions in order.
+
+    Raises:
+        FormatError: a file that cannot be read.
+    """
     from graphmatch.datasets.captions import read_captions
 
     for path in paths:
         prefix = f"{Path(path).name.partition('.')[0]}:" if len(paths) > 1 else ""
         yield from read_captions(path, format, prefix=prefix)
+
+
+def finish_parse(report: ParseReport, out: Path, started: float) -> None:
+    """Print the summary of a run; exit code 3 if captions failed.
+
+    Args:
+        report: what the run did.
+        out: the store.
+        started: `time.perf_counter()` at the start.
+
+    Raises:
+        Exit: captions failed.
+    """
+    for line in _summary(report, out, time.perf_counter() - started):
+        typer.echo(line)
+    if report.failed:
+        raise typer.Exit(3)
 
 
 def _summary(report: ParseReport, out: Path, seconds: float) -> Iterator[str]:

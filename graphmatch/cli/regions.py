@@ -15,59 +15,79 @@ if TYPE_CHECKING:
     from graphmatch.regions.base import Describer
 
 
+Images = Annotated[
+    list[str],
+    typer.Argument(
+        help="Folders, patterns, images, lists of paths (.txt), tar archives, COCO JSON; - is "
+        "a list on standard input."
+    ),
+]
+"""Where images are."""
+DetectorName = Annotated[
+    str,
+    typer.Option(
+        help="What finds regions: PicoDet's .onnx file, a folder with a detector of "
+        "transformers, or annotated boxes: COCO JSON, voc:FOLDER, flickr30k:FOLDER."
+    ),
+]
+"""Which detector."""
+ImagesFolder = Annotated[
+    Path | None,
+    typer.Option(help="Where the paths of lists and COCO JSON start, if not beside them."),
+]
+"""Where paths start."""
+Phrases = Annotated[
+    list[str] | None,
+    typer.Option(help="Open-vocabulary detectors: what to look for; repeatable."),
+]
+"""What to look for."""
+Features = Annotated[
+    str,
+    typer.Option(
+        help="What describes regions: efficientnet-lite0, a file with its weights, a folder "
+        "with a vision model of transformers, or none for the detector's own embeddings, if it "
+        "has any."
+    ),
+]
+"""Which describer."""
+ProjectionFile = Annotated[
+    Path | None,
+    typer.Option(help="efficientnet-lite0: .npz file of mean, basis and scale."),
+]
+"""How features are projected."""
+LeastScore = Annotated[
+    float, typer.Option(min=0, max=1, help="Leave regions out that do not score more.")
+]
+"""Which regions are found."""
+Top = Annotated[int, typer.Option(min=0, help="Regions an image at most.")]
+"""How many regions are kept."""
+Overlap = Annotated[
+    float,
+    typer.Option(min=0, max=1, help="IoU that regions of different classes may have; 1 keeps all."),
+]
+"""Which regions are kept."""
+WholeImage = Annotated[bool, typer.Option(help="Add the whole image as the last region.")]
+"""Whether the image is a region."""
+Dtype = Annotated[str, typer.Option(help="Of the features.", metavar="float32|float16")]
+"""Numbers of the store."""
+BatchSize = Annotated[int, typer.Option(min=1, help="Images at once.")]
+"""Images at once."""
+
+
 def regions(
-    images: Annotated[
-        list[str],
-        typer.Argument(
-            help="Folders, patterns, images, lists of paths (.txt), tar archives, COCO JSON; - is "
-            "a list on standard input."
-        ),
-    ],
+    images: Images,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the store.")],
-    detector: Annotated[
-        str,
-        typer.Option(
-            help="What finds regions: PicoDet's .onnx file, a folder with a detector of "
-            "transformers, or annotated boxes: COCO JSON, voc:FOLDER, flickr30k:FOLDER."
-        ),
-    ],
-    images_folder: Annotated[
-        Path | None,
-        typer.Option(help="Where the paths of lists and COCO JSON start, if not beside them."),
-    ] = None,
-    phrase: Annotated[
-        list[str] | None,
-        typer.Option(help="Open-vocabulary detectors: what to look for; repeatable."),
-    ] = None,
-    features: Annotated[
-        str,
-        typer.Option(
-            help="What describes regions: efficientnet-lite0, a file with its weights, a folder "
-            "with a vision model of transformers, or none for the detector's own embeddings, if it "
-            "has any."
-        ),
-    ] = "efficientnet-lite0",
-    projection: Annotated[
-        Path | None,
-        typer.Option(help="efficientnet-lite0: .npz file of mean, basis and scale."),
-    ] = None,
-    least_score: Annotated[
-        float, typer.Option(min=0, max=1, help="Leave regions out that do not score more.")
-    ] = 0.05,
-    top: Annotated[int, typer.Option(min=0, help="Regions an image at most.")] = 20,
-    overlap: Annotated[
-        float,
-        typer.Option(
-            min=0, max=1, help="IoU that regions of different classes may have; 1 keeps all."
-        ),
-    ] = 0.7,
-    whole_image: Annotated[
-        bool, typer.Option(help="Add the whole image as the last region.")
-    ] = True,
-    dtype: Annotated[
-        str, typer.Option(help="Of the features.", metavar="float32|float16")
-    ] = "float32",
-    batch_size: Annotated[int, typer.Option(min=1, help="Images at once.")] = 8,
+    detector: DetectorName,
+    images_folder: ImagesFolder = None,
+    phrase: Phrases = None,
+    features: Features = "efficientnet-lite0",
+    projection: ProjectionFile = None,
+    least_score: LeastScore = 0.05,
+    top: Top = 20,
+    overlap: Overlap = 0.7,
+    whole_image: WholeImage = True,
+    dtype: Dtype = "float32",
+    batch_size: BatchSize = 8,
     threads: Annotated[
         int, typer.Option(min=0, help="Of each of the two networks; 0 for half of the cores.")
     ] = 0,
@@ -97,7 +117,7 @@ def regions(
             detector=load_detector(
                 detector, phrases=phrase or (), least_score=least_score, threads=threads
             ),
-            describer=_load_describer(features, projection),
+            describer=load_describer(features, projection),
             choice=RegionChoice(
                 top=top, overlap=overlap if overlap < 1 else None, whole_image=whole_image
             ),
@@ -109,7 +129,20 @@ def regions(
     finish_features(report, item="image", row="region", out=out, started=started)
 
 
-def _load_describer(features: str, projection: Path | None) -> Describer | None:
+def load_describer(features: str, projection: Path | None) -> Describer | None:
+    """What describes regions, by the options of the command.
+
+    Args:
+        features: efficientnet-lite0, a file, a folder, or none.
+        projection: file of a projection.
+
+    Returns:
+        The describer; None for none.
+
+    Raises:
+        ConfigError: a projection of nothing, a missing library.
+        FormatError: a damaged file.
+    """
     from graphmatch.errors import ConfigError
     from graphmatch.regions.describe import LITE0_SCALING, RegionDescriber
     from graphmatch.regions.efficientnet import EfficientNetLite0
