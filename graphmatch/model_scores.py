@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from graphmatch.checkpoint import checkpoint_digest, find_checkpoint, load_checkpoint
+from graphmatch.chosen import Chosen
 from graphmatch.encode import encode_texts, encode_visuals
 from graphmatch.encoded import Encoded
 from graphmatch.errors import ConfigError, check_choice
@@ -211,7 +212,7 @@ class ModelScores:
     ) -> list[Encoded]:
         started = time.perf_counter()
         encode = encode_visuals if visual else encode_texts
-        chosen = _Chosen(graphs, places.tolist())
+        chosen = Chosen(graphs.__getitem__, places.tolist())
         encoded = encode(matcher, chosen, progress=self.computing.progress)
         self.encoding += time.perf_counter() - started
         return encoded
@@ -236,14 +237,3 @@ def score_array(shape: tuple[int, int], dtype: np.dtype[Any]) -> Iterator[NDArra
         return
     with tempfile.TemporaryDirectory(prefix="graphmatch-scores-") as folder:
         yield np.asarray(np.memmap(Path(folder) / "scores", dtype, "w+", shape=shape))
-
-
-class _Chosen(Sequence[Any]):
-    def __init__(self, items: Sequence[Any], places: list[int]) -> None:
-        self._items, self._places = items, places
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def __getitem__(self, number: Any) -> Any:
-        return self._items[self._places[number]]

@@ -6,10 +6,11 @@ Source: Liu, Emerson and Collier, "Visual Spatial Reasoning", TACL 2023.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from graphmatch.datasets.text_files import plain_text, read_lines, safe_text
+from graphmatch.datasets.text_files import file_list, plain_text, read_lines, safe_text
 from graphmatch.errors import FormatError
 
 
@@ -34,12 +35,12 @@ class Statement:
     error: str | None = None
 
 
-def read_vsr(path: str | Path) -> list[Statement]:
+def read_vsr(files: str | Path | Sequence[str | Path]) -> list[Statement]:
     """VSR's statements.
 
     Args:
-        path: JSON lines with `image` (a file's name) or `image_id`, `caption`, `label` 0 or 1 and
-            `relation`; perhaps gzipped.
+        files: JSON lines, one file or several, with `image` (a file's name) or `image_id`,
+            `caption`, `label` 0 or 1 and `relation`; perhaps gzipped.
 
     Returns:
         The statements in order, those that cannot be used with their error.
@@ -56,15 +57,21 @@ def read_vsr(path: str | Path) -> list[Statement]:
         >>> read_vsr(path)[0].true
         True
     """
-    found = []
-    for number, line, error in read_lines(path):
-        if line.strip():
-            found.append(_statement(str(number), line, error))
-    if all(statement.error is not None for statement in found):
-        raise FormatError(
-            f"{path}: expected lines of JSON with image or image_id, caption, label and relation "
-            "(got none)"
-        )
+    found: list[Statement] = []
+    paths = file_list(files)
+    for path in paths:
+        prefix = f"{Path(path).name}:" if len(paths) > 1 else ""
+        statements = [
+            _statement(f"{prefix}{number}", line, error)
+            for number, line, error in read_lines(path)
+            if line.strip()
+        ]
+        if all(statement.error is not None for statement in statements):
+            raise FormatError(
+                f"{path}: expected lines of JSON with image or image_id, caption, label and "
+                "relation (got none)"
+            )
+        found += statements
     return found
 
 

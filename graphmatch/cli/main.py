@@ -10,6 +10,7 @@ import typer
 from graphmatch.cli.clips import clips
 from graphmatch.cli.convert import convert
 from graphmatch.cli.corpus import corpus
+from graphmatch.cli.evaluate import evaluate
 from graphmatch.cli.explain import explain
 from graphmatch.cli.export import export
 from graphmatch.cli.import_checkpoint import import_checkpoint
@@ -33,6 +34,7 @@ for _command in (
     clips,
     convert,
     show,
+    evaluate,
     explain,
     export,
     info,

@@ -1,0 +1,174 @@
+"""`graphmatch evaluate`: recalls of trained matchers, with intervals, and what they get right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from graphmatch.cli.options import Force, Mode, ModelName, ParserName
+
+
+def evaluate(
+    visual: Annotated[Path, typer.Option(help="Store of regions or clips.")],
+    captions: Annotated[
+        Path | None, typer.Option(help="Store of captions; without it only --compositional.")
+    ] = None,
+    checkpoint: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Folder of a checkpoint or of a run of training; repeat it for an ensemble, the "
+            "mean of the scores."
+        ),
+    ] = None,
+    from_scores: Annotated[
+        list[Path] | None,
+        typer.Option(help="Score matrix (.npy) that --scores wrote, in place of a checkpoint."),
+    ] = None,
+    against: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Checkpoint, run or score matrix of another model, or several of an ensemble: "
+            "adds the difference to it with its interval."
+        ),
+    ] = None,
+    protocol: Annotated[
+        str,
+        typer.Option(
+            help="Everything at once; folds and their mean (COCO 1K); each caption text once "
+            "(HGR); the first images; none leaves retrieval out.",
+            metavar="all|folds|unique|first|none",
+        ),
+    ] = "all",
+    folds: Annotated[int, typer.Option(min=1, help="Of --protocol folds.")] = 5,
+    first: Annotated[int, typer.Option(min=1, help="Images of --protocol first.")] = 1000,
+    ties: Annotated[
+        str,
+        typer.Option(
+            help="Who of equal scores comes first: the smaller position, or as the code of SCAN "
+            "or HGR sorts.",
+            metavar="first|scan|hgr",
+        ),
+    ] = "first",
+    compositional: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Also a benchmark from a file: hard negatives, spatial statements, human "
+            "similarity (needs --captions with COCO's ids); repeatable.",
+            metavar="sugarcrepe=FILE|vsr=FILE|cxc=FILE",
+        ),
+    ] = None,
+    train_captions: Annotated[
+        Path | None,
+        typer.Option(help="Store that the language baseline of --compositional is fitted on."),
+    ] = None,
+    parser: ParserName = "spacy",
+    model: ModelName = None,
+    mode: Mode = "augmented",
+    dtype: Annotated[
+        str, typer.Option(help="Of the large matrix products.", metavar="fp32|bf16|fp64")
+    ] = "fp32",
+    device: Annotated[
+        str, typer.Option(help="Where to compute; auto is a CUDA device if there is one.")
+    ] = "auto",
+    bootstrap: Annotated[
+        int, typer.Option(min=0, help="Resamples of images for the intervals; 0 for none.")
+    ] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Of the resamples.")] = 0,
+    scores: Annotated[
+        Path | None, typer.Option(help="Write the score matrix to this .npy file.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Write the report as JSON; - is standard output."),
+    ] = None,
+    threads: Annotated[int, typer.Option(min=0, help="0 for as many as there are cores.")] = 0,
+    force: Force = False,
+) -> None:
+    """Evaluate trained matchers on captions and the images or videos that they name.
+
+    Score matrices of more than 2 GB are mapped to a temporary file. --parser, --model and --mode
+    are for the captions of --compositional and should be those of the training captions. The exit
+    code is 3 if captions or their images failed; captions whose image is not in the store are
+    counted only.
+    """
+    import json
+
+    import torch
+
+    from graphmatch.errors import ConfigError
+    from graphmatch.evaluate_run import evaluate_run
+    from graphmatch.evaluation_report import Resampling
+    from graphmatch.feature_store import FeatureStore
+    from graphmatch.model_scores import Computing
+    from graphmatch.output import check_output, open_output
+    from graphmatch.protocol import Protocol
+    from graphmatch.store import GraphStore
+
+    files = _files(compositional or [])
+    retrieval = captions is not None and protocol != "none"
+    if not retrieval and not files:
+        raise ConfigError("expected --captions for retrieval, or --compositional (got neither)")
+    if out is not None and str(out) != "-":
+        check_output(out, force=force)
+    if threads:
+        torch.set_num_threads(threads)
+    computing = Computing(dtype=dtype, device=device, threads=threads or None, progress=True)
+    visuals = FeatureStore(visual)
+    texts = None if captions is None else GraphStore(captions)
+    content: dict[str, object] = {"format": "graphmatch-evaluation", "version": 1}
+    shown = []
+    failed = False
+    if retrieval and texts is not None:
+        report = evaluate_run(
+            [*(checkpoint or []), *(from_scores or [])],
+            texts,
+            visuals,
+            protocol=Protocol(name=protocol, folds=folds, first=first, ties=ties),  # type: ignore[arg-type]
+            resampling=Resampling(resamples=bootstrap, seed=seed),
+            against=against or [],
+            scores=scores,
+            force=force,
+            computing=computing,
+        )
+        content |= report.content()
+        shown.append(str(report))
+        failed = report.failed > 0
+    if files:
+        from graphmatch.compositional import compositional_report
+        from graphmatch.model_scores import load_matchers
+        from graphmatch.parsers import load_parser
+
+        composed = compositional_report(
+            load_matchers(checkpoint or [], visuals, device=computing.device),
+            visuals,
+            files,
+            parser=load_parser(parser, model),
+            mode=mode,  # type: ignore[arg-type]
+            captions=texts,
+            language=None if train_captions is None else GraphStore(train_captions).words(),
+            computing=computing,
+            seed=seed,
+        )
+        content["compositional"] = composed.content()
+        shown.append(str(composed))
+    if out is not None:
+        with open_output(out, force=force) as stream:
+            stream.write(json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+    typer.echo("\n\n".join(shown), err=str(out) == "-")
+    if failed:
+        raise typer.Exit(3)
+
+
+def _files(given: list[str]) -> dict[str, list[str]]:
+    """Files by the name of their benchmark."""
+    from graphmatch.errors import ConfigError
+
+    files: dict[str, list[str]] = {}
+    for one in given:
+        name, equals, path = one.partition("=")
+        if not equals or not path:
+            raise ConfigError(f"expected --compositional NAME=FILE (got {one!r})")
+        files.setdefault(name, []).append(path)
+    return files
