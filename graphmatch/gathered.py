@@ -5,7 +5,8 @@ encoded captions are gathered, each process scores its own items against all of 
 of scores are gathered, so that every process has the score matrix and the loss of the whole batch.
 Gradients flow back the same way: what a gathered copy receives on any process is summed where it
 came from. Every process has the same loss, so a gradient sums to W times its value, and the mean
-over W processes that `DistributedDataParallel` takes is that of one process with the whole batch.
+over W processes, as every training with several of them takes it, is that of one process with the
+whole batch.
 """
 
 from __future__ import annotations

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,13 @@ from graphmatch.schedules import rate_factor
 from graphmatch.train_batches import Batches, groups
 from graphmatch.train_config import TrainConfig
 from graphmatch.train_keeper import Keeper
-from graphmatch.train_processes import main_only, new_accelerator, seed_batch
+from graphmatch.train_processes import (
+    average_gradients,
+    main_only,
+    new_accelerator,
+    seed_batch,
+    share_weights,
+)
 from graphmatch.train_report import TrainReport, count_left_out
 from graphmatch.train_run import RunFolder, describe_pairs, weights_digest
 from graphmatch.train_state import Progress, restore_state
@@ -98,6 +103,7 @@ def train(
         optimizer = make_optimizer(matcher, config)
         if tensors:
             restore_state(tensors, matcher, optimizer)
+        share_weights(matcher)
         keeper = Keeper(
             accelerator,
             matcher,
@@ -154,8 +160,7 @@ def _loop(
     total = config.epochs * per_epoch
     usual = matcher.hinge.negatives
     keeper.open_log(done, tensorboard=board)
-    model, stepper = accelerator.prepare(BatchLoss(matcher), optimizer)
-    model.train()
+    model, stepper = BatchLoss(matcher).train(), accelerator.prepare(optimizer)
     hidden = None if bar and accelerator.is_main_process else True  # None: only on a terminal
     try:
         with tqdm(total=total, initial=done.step, unit=" steps", disable=hidden) as shown:
@@ -220,11 +225,11 @@ def add_gradients(
     seed: int,
     step: int,
 ) -> Tensor:
-    """Add the mean gradient of the batches of a step to the parameters.
+    """The mean gradient of the batches of a step, added to that of the parameters.
 
     Args:
         accelerator: of this process.
-        model: a prepared `BatchLoss`.
+        model: a `BatchLoss`.
         group: batches of the step.
         seed: of the training.
         step: from 0.
@@ -235,13 +240,11 @@ def add_gradients(
     total = torch.zeros((), device=accelerator.device)
     for number, batch in enumerate(group):
         seed_batch(seed, step, number, accelerator.process_index)
-        last = number == len(group) - 1
-        # gradients of several processes are averaged once a step
-        context = nullcontext() if last else accelerator.no_sync(model)
-        with context:
+        with accelerator.autocast():
             loss = model(batch.to(accelerator.device)) / len(group)
-            accelerator.backward(loss)
+        accelerator.backward(loss)
         total += loss.detach()
+    average_gradients(model)
     mean: Tensor = accelerator.reduce(total, reduction="mean")
     return mean
 

@@ -37,7 +37,7 @@ class TrainLog:
         >>> with TrainLog(path) as log:
         ...     log.write({"step": 1, "loss": 0.5})
         ...     log.sync()
-        27
+        25
         >>> TrainLog(path, size=0).close()
         >>> path.read_text()
         ''

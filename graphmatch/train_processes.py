@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -10,8 +11,8 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
-from torch import distributed
+from accelerate.utils import InitProcessGroupKwargs
+from torch import distributed, nn
 
 from graphmatch.train_config import Precision
 
@@ -31,13 +32,12 @@ def new_accelerator(precision: Precision) -> Accelerator:
     """
     # accelerate refuses a second one of another precision in the same process
     AcceleratorState._reset_state()
+    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
     return Accelerator(
+        # without a word accelerate takes several processes on CPUs for as many single ones
+        cpu=several and not torch.accelerator.is_available(),
         mixed_precision="bf16" if precision == "bf16" else "no",
-        kwargs_handlers=[
-            # a matcher may have weights that no score depends on (IMRAM's gates with one step)
-            DistributedDataParallelKwargs(find_unused_parameters=True),
-            InitProcessGroupKwargs(timeout=_PATIENCE),
-        ],
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=_PATIENCE)],
     )
 
 
@@ -65,6 +65,42 @@ def main_only(accelerator: Accelerator, work: Callable[[], Result]) -> Result:
             raise found[1]
     result: Result = found[0]
     return result
+
+
+def share_weights(model: nn.Module) -> None:
+    """Give every process the main one's weights.
+
+    Args:
+        model: on this process.
+    """
+    if distributed.is_initialized():
+        for value in model.state_dict().values():
+            distributed.broadcast(value, src=0)
+
+
+def average_gradients(model: nn.Module) -> None:
+    """Replace the gradients of every process by their mean; once a step.
+
+    `DistributedDataParallel` averages while gradients are still computed. Then a process whose
+    batch leaves a weight out (a batch without verbs, IMRAM's gates with one step) sends in another
+    order than the rest, in between the messages of gathered negatives; and the order of its sums
+    depends on what came before, so that resuming would not be exact. Here all gradients are one
+    message. A weight that no process has a gradient of keeps none.
+
+    Args:
+        model: on this process. Holds another copy of all gradients. Synchronises the processes.
+    """
+    if not distributed.is_initialized():
+        return
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    used = parameters[0].new_tensor([float(p.grad is not None) for p in parameters])
+    gradients = [(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in parameters]
+    message = torch.cat([used, *gradients])
+    distributed.all_reduce(message)
+    used, mean = message[: len(used)].tolist(), message[len(used) :] / distributed.get_world_size()
+    parts = mean.split([p.numel() for p in parameters])
+    for parameter, part, count in zip(parameters, parts, used, strict=True):
+        parameter.grad = part.view_as(parameter) if count else None
 
 
 def seed_batch(seed: int, step: int, batch: int, process: int) -> None:

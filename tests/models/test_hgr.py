@@ -137,7 +137,7 @@ def test_batch_equals_items_one_by_one_and_padding_does_not_matter(config, asser
         for column, graph in enumerate(CAPTIONS):
             one = model.score(*encode(model, [graph], [video]))
             assert_close(one, scores[row : row + 1, column : column + 1], "float64")
-    wide = [items[:2]._widen(40) for items in (visual, text)]
+    wide = [items[:2].widen(40) for items in (visual, text)]
     assert_close(model.score(*wide), scores[:2, :2], "float64")
 
 
