@@ -18,6 +18,7 @@ from graphmatch.cli.info import info
 from graphmatch.cli.parse import parse
 from graphmatch.cli.regions import regions
 from graphmatch.cli.show import show
+from graphmatch.cli.train import train
 from graphmatch.cli.vocab import vocab
 
 app = typer.Typer(
@@ -34,6 +35,7 @@ for _command in (
     clips,
     convert,
     show,
+    train,
     evaluate,
     explain,
     export,
