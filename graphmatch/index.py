@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from graphmatch.index_search import Hit
     from graphmatch.models.matcher import Matcher
     from graphmatch.prefilter import Prefilter
+    from graphmatch.vocab import Vocabulary
 
 KEEP = timedelta(hours=1)
 """Age from which `compact` throws versions of the table away."""
@@ -65,6 +66,8 @@ class MatchIndex:
         metadata: pa.Schema,
     ) -> None:
         self.path, self.header, self.matcher = path, header, matcher
+        self.vocabulary: Vocabulary | None = None
+        """Of the checkpoint, if that was loaded here."""
         self.prefilter, self.metadata = prefilter, metadata
         self.lock = WriterLock(path) if table is None else table.lock
         """Held while items are written or deleted."""
@@ -162,7 +165,7 @@ class MatchIndex:
         """
         from graphmatch.checkpoint import checkpoint_digest, load_checkpoint
 
-        table = LanceTable.open(path)
+        table, vocabulary = LanceTable.open(path), None
         header = read_header(table.schema, where=str(path))
         if checkpoint is not None:
             digest = checkpoint_digest(checkpoint)
@@ -171,16 +174,19 @@ class MatchIndex:
                     f"{path}: expected the checkpoint that encoded the index, {header.digest} "
                     f"(got {digest} of {checkpoint}); give that one, or build the index again"
                 )
-            matcher = load_checkpoint(checkpoint)[0] if matcher is None else matcher
+            loaded, vocabulary = load_checkpoint(checkpoint)
+            matcher = loaded if matcher is None else matcher
         if prefilter is not None and prefilter.name != header.prefilter:
             raise ConfigError(
                 f"{path}: expected the prefilter {header.prefilter or 'of the table itself'} "
                 f"(got {prefilter.name})"
             )
         metadata = metadata_schema(table.schema, header)
-        return cls(
+        index = cls(
             str(path), header, table=table, matcher=matcher, prefilter=prefilter, metadata=metadata
         )
+        index.vocabulary = vocabulary
+        return index
 
     @property
     def table(self) -> LanceTable:
@@ -237,19 +243,11 @@ class MatchIndex:
         Raises:
             ConfigError: arguments that do not go together, or another run is writing.
         """
-        from graphmatch.index_add import add_items
+        from graphmatch.index_add import ItemColumns, add_items
 
+        columns = ItemColumns(ids, metadata, vectors)
         with self.lock:
-            return add_items(
-                self,
-                ids,
-                graphs,
-                metadata=metadata,
-                vectors=vectors,
-                replace=replace,
-                chunk=chunk,
-                progress=progress,
-            )
+            return add_items(self, columns, graphs, replace=replace, chunk=chunk, progress=progress)
 
     def add_encoded(
         self,
@@ -276,12 +274,10 @@ class MatchIndex:
             GraphError: numbers that are not finite, with the id; nothing is added then.
             ConfigError: as `add`.
         """
-        from graphmatch.index_add import add_encoded
+        from graphmatch.index_add import ItemColumns, add_encoded
 
         with self.lock:
-            return add_encoded(
-                self, ids, encoded, metadata=metadata, vectors=vectors, replace=replace
-            )
+            return add_encoded(self, ItemColumns(ids, metadata, vectors), encoded, replace=replace)
 
     def write(self, rows: pa.Table, *, new: bool) -> None:
         """Write rows in one transaction; when this returns, they are on disk.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace as changed
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 import torch
@@ -14,7 +14,7 @@ from graphmatch.encoded import Encoded
 from graphmatch.errors import ConfigError
 from graphmatch.index_report import IndexReport
 from graphmatch.index_rows import encoded_to_rows, pooled_vectors, unit_vectors
-from graphmatch.index_schema import tensor_columns
+from graphmatch.index_schema import ID, tensor_columns
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,14 +25,38 @@ COMMIT = 64 << 20
 """Bytes of rows that are written together."""
 
 
+class ItemColumns(NamedTuple):
+    """What belongs to items beside themselves.
+
+    Args:
+        ids: of n items.
+        metadata: n rows of the user's columns, or None.
+        vectors: [n, D] vectors, if the user brings them.
+    """
+
+    ids: Sequence[str]
+    metadata: pa.Table | None = None
+    vectors: NDArray[Any] | None = None
+
+    def take(self, places: Sequence[int]) -> ItemColumns:
+        """Those of some items.
+
+        Args:
+            places: their numbers.
+        """
+        return ItemColumns(
+            [self.ids[place] for place in places],
+            None if self.metadata is None else self.metadata.take(places),
+            None if self.vectors is None else self.vectors[list(places)],
+        )
+
+
 def add_items(
     index: MatchIndex,
-    ids: Sequence[str],
+    columns: ItemColumns,
     graphs: Sequence[Any],
     *,
-    metadata: pa.Table | None = None,
-    vectors: NDArray[Any] | None = None,
-    replace: bool = False,
+    replace: bool,
     chunk: int,
     progress: Callable[[int], object] | None = None,
 ) -> IndexReport:
@@ -40,10 +64,8 @@ def add_items(
 
     Args:
         index: where to add.
-        ids: of n items.
+        columns: of n items.
         graphs: the n items, read when they are needed.
-        metadata: n rows of the user's columns.
-        vectors: [n, D] vectors, if the user brings them.
         replace: replace items whose id is there.
         chunk: items that are encoded together.
         progress: called with numbers of items that are done.
@@ -51,19 +73,18 @@ def add_items(
     Returns:
         Counts.
     """
-    _check_lengths(ids, graphs, metadata=metadata, vectors=vectors)
+    _check(index, columns, graphs)
+    ids = columns.ids
     there = index.present(ids)
-    first = {key: place for place, key in reversed(list(enumerate(ids)))}
+    first: dict[str, int] = {}
+    for place, key in enumerate(ids):
+        first.setdefault(key, place)
+    again = [key for place, key in enumerate(ids) if first[key] != place]
+    places = [place for key, place in first.items() if replace or key not in there]
     report = IndexReport(
-        kept=0
-        if replace
-        else sum(first[key] == place for place, key in enumerate(ids) if key in there),
-        failures=tuple(
-            (key, "the id was there before") for place, key in enumerate(ids) if first[key] != place
-        ),
+        kept=len(first) - len(places),
+        failures=tuple((key, "the id was there before") for key in again),
     )
-    places = [first[key] for key in first if replace or key not in there]
-    places.sort()
     if progress is not None:
         progress(len(ids) - len(places))
     buffer: list[pa.Table] = []
@@ -72,17 +93,17 @@ def add_items(
         rows = pa.concat_tables(buffer)
         index.write(rows, new=not replace)
         buffer.clear()
-        replaced = sum(key in there for key in rows["id"].to_pylist())
+        replaced = sum(key in there for key in rows[ID].to_pylist())
         return IndexReport(added=len(rows) - replaced, replaced=replaced)
 
     for start in range(0, len(places), chunk):
         part = places[start : start + chunk]
-        for rows in _rows(index, part, ids, graphs, metadata=metadata, vectors=vectors):
+        for rows in _rows(index, columns, part, graphs):
             if isinstance(rows, tuple):
                 report += IndexReport(failures=(rows,))
             else:
                 buffer.append(rows)
-        if buffer and sum(rows.nbytes for rows in buffer) >= COMMIT:
+        if sum(rows.nbytes for rows in buffer) >= COMMIT:
             report += flush()
         if progress is not None:
             progress(len(part))
@@ -90,28 +111,21 @@ def add_items(
 
 
 def add_encoded(
-    index: MatchIndex,
-    ids: Sequence[str],
-    encoded: Encoded,
-    *,
-    metadata: pa.Table | None = None,
-    vectors: NDArray[Any] | None = None,
-    replace: bool = False,
+    index: MatchIndex, columns: ItemColumns, encoded: Encoded, *, replace: bool
 ) -> IndexReport:
     """See `MatchIndex.add_encoded`.
 
     Args:
         index: where to add.
-        ids: of n items, no id twice.
+        columns: of n items, no id twice.
         encoded: the n items.
-        metadata: n rows of the user's columns.
-        vectors: [n, D] vectors, if the user brings them.
         replace: replace items whose id is there.
 
     Returns:
         Counts.
     """
-    _check_lengths(ids, encoded, metadata=metadata, vectors=vectors)
+    _check(index, columns, encoded)
+    ids = columns.ids
     if len(set(ids)) != len(ids):
         raise ConfigError("expected each id once")
     there = index.present(ids)
@@ -120,96 +134,70 @@ def add_encoded(
     if not places:
         return IndexReport(kept=kept)
     if kept:
-        ids, encoded = [ids[place] for place in places], encoded[torch.tensor(places)]
-        metadata = None if metadata is None else metadata.take(places)
-        vectors = None if vectors is None else vectors[places]
-    rows = to_rows(index, ids, encoded, metadata=metadata, vectors=vectors)
-    index.write(rows, new=not replace)
+        columns, encoded = columns.take(places), encoded[torch.tensor(places)]
+    index.write(_to_rows(index, columns, encoded), new=not replace)
     replaced = len(there) if replace else 0
-    return IndexReport(added=len(ids) - replaced, replaced=replaced, kept=kept)
+    return IndexReport(added=len(places) - replaced, replaced=replaced, kept=kept)
 
 
-def to_rows(
-    index: MatchIndex,
-    ids: Sequence[str],
-    encoded: Encoded,
-    *,
-    metadata: pa.Table | None = None,
-    vectors: NDArray[Any] | None = None,
-) -> pa.Table:
-    """Items as rows of an index's table; the first ones decide its columns.
-
-    Args:
-        index: whose table.
-        ids: of n items.
-        encoded: the n items.
-        metadata: n rows of the user's columns.
-        vectors: [n, D] vectors, if the user brings them.
-
-    Returns:
-        n rows, for `MatchIndex.write`.
-
-    Raises:
-        GraphError: numbers that are not finite, with the id.
-        ConfigError: vectors of another size, or not as the index was made.
-    """
-    if index.header.own_vectors != (vectors is not None):
-        wanted = "vectors of the user" if index.header.own_vectors else "no vectors of the user"
-        raise ConfigError(f"{index.path}: expected {wanted}, as the index was made")
-    units = unit_vectors(ids, pooled_vectors(encoded) if vectors is None else vectors)
-    if not index.header.tensors:
+def _to_rows(index: MatchIndex, columns: ItemColumns, encoded: Encoded) -> pa.Table:
+    """Rows of the index's table; the first items of all decide its columns."""
+    vectors = pooled_vectors(encoded) if columns.vectors is None else columns.vectors
+    units = unit_vectors(columns.ids, vectors)
+    if index.schema is None:
         tensors = tensor_columns(encoded, index.header.dtype)
         index.header = changed(index.header, tensors=tensors)
         index.schema = index.header.schema(vector_size=units.shape[1], metadata=index.metadata)
     return encoded_to_rows(
-        ids,
+        columns.ids,
         encoded,
         units,
         schema=index.schema,
         tensors=index.header.tensors,
-        metadata=metadata,
+        metadata=columns.metadata,
     )
 
 
 def _rows(
-    index: MatchIndex,
-    places: Sequence[int],
-    ids: Sequence[str],
-    graphs: Sequence[Any],
-    *,
-    metadata: pa.Table | None,
-    vectors: NDArray[Any] | None,
+    index: MatchIndex, columns: ItemColumns, places: Sequence[int], graphs: Sequence[Any]
 ) -> Iterator[pa.Table | tuple[str, str]]:
     """Rows of some items, or (id, reason) of one that cannot be used."""
     encode = encode_visuals if index.header.side == "visual" else encode_texts
+    matcher = index.require_matcher()
     try:
-        [encoded] = encode(
-            index.require_matcher(), [graphs[place] for place in places], chunk=len(places)
-        )
-        yield to_rows(
-            index,
-            [ids[place] for place in places],
-            encoded,
-            metadata=None if metadata is None else metadata.take(places),
-            vectors=None if vectors is None else vectors[places],
-        )
+        [encoded] = encode(matcher, [graphs[place] for place in places], chunk=len(places))
+        yield _to_rows(index, columns.take(places), encoded)
     except (ConfigError, torch.OutOfMemoryError):
         raise
     except (ValueError, KeyError, IndexError, RuntimeError) as error:
         if len(places) == 1:
-            yield ids[places[0]], str(error) or type(error).__name__
+            yield columns.ids[places[0]], str(error) or type(error).__name__
             return
         for place in places:  # which of them is it?
-            yield from _rows(index, [place], ids, graphs, metadata=metadata, vectors=vectors)
+            yield from _rows(index, columns, [place], graphs)
 
 
-def _check_lengths(
-    ids: Sequence[str],
-    items: Any,
-    *,
-    metadata: pa.Table | None,
-    vectors: NDArray[Any] | None,
-) -> None:
+def _check(index: MatchIndex, columns: ItemColumns, items: Any) -> None:
+    ids, metadata, vectors = columns
+    if index.header.own_vectors != (vectors is not None):
+        wanted = "vectors of the user" if index.header.own_vectors else "no vectors of the user"
+        raise ConfigError(f"{index.path}: expected {wanted}, as the index was made")
     for name, value in (("items", items), ("rows of metadata", metadata), ("vectors", vectors)):
         if value is not None and len(value) != len(ids):
             raise ConfigError(f"expected as many {name} as ids, {len(ids)} (got {len(value)})")
+    for entry in () if metadata is None else metadata.schema:
+        if entry.name not in index.metadata.names:
+            raise ConfigError(
+                f"{index.path}: expected the metadata that the index was made with, "
+                f"{index.metadata.names} (got {entry.name!r})"
+            )
+        there = index.metadata.field(entry.name).type
+        if entry.type not in (there, pa.null()):
+            raise ConfigError(
+                f"{index.path}: expected {there} in the column {entry.name!r} of the metadata "
+                f"(got {entry.type})"
+            )
+    if vectors is not None and index.schema is not None and vectors.ndim == 2:
+        size = index.schema.field("vector").type.list_size
+        if vectors.shape[1] != size:
+            raise ConfigError(f"expected vectors of {size} numbers (got {vectors.shape[1]})")

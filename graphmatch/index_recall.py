@@ -46,6 +46,10 @@ class PrefilterRecall:
     name: str
     version: int
 
+    def values(self) -> dict[str, Any]:
+        """The fields by name, as JSON has them."""
+        return asdict(self)
+
     def line(self) -> str:
         """The numbers as text.
 
@@ -123,7 +127,7 @@ def store_recall(index: MatchIndex, recall: PrefilterRecall) -> None:
         index: that was measured.
         recall: what was found.
     """
-    rows = pa.table({"report": [json.dumps(asdict(recall))]})
+    rows = pa.table({"report": [json.dumps(recall.values())]})
     with index.lock:
         connect(index.path).create_table(_TABLE, data=rows, mode="overwrite")
 

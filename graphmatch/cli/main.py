@@ -14,9 +14,11 @@ from graphmatch.cli.evaluate import evaluate
 from graphmatch.cli.explain import explain
 from graphmatch.cli.export import export
 from graphmatch.cli.import_checkpoint import import_checkpoint
+from graphmatch.cli.index import index
 from graphmatch.cli.info import info
 from graphmatch.cli.parse import parse
 from graphmatch.cli.regions import regions
+from graphmatch.cli.search import search
 from graphmatch.cli.show import show
 from graphmatch.cli.train import train
 from graphmatch.cli.vocab import vocab
@@ -37,6 +39,7 @@ for _command in (
     show,
     train,
     evaluate,
+    search,
     explain,
     export,
     info,
@@ -45,6 +48,7 @@ for _command in (
 ):
     app.command()(_command)
 app.add_typer(corpus, name="corpus")
+app.add_typer(index, name="index")
 
 
 def _print_version(wanted: bool) -> None:
