@@ -110,8 +110,8 @@ def _photo_canvas(found: Explanation, photo: Photo | None, links: Sequence[Link]
             width=(x2 - x1) * scale,
             height=(y2 - y1) * scale,
             colour=link.colour if link else _PLAIN,
-            thickness=1.5 + 4.5 * strength,
-            opacity=0.35 + 0.65 * strength if link else 0.0,
+            thickness=2 + 5 * strength,
+            opacity=0.65 + 0.35 * strength if link else 0.0,
             nodes=(region,),
             note=f"{region}: {found.regions[region]}",
         )

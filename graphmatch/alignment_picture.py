@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from graphmatch.canvas import ROW, Canvas, Line, Picture, Rectangle, Words, fit
@@ -14,8 +15,12 @@ from graphmatch.region_picture import COLOURS, LONGEST, free_place
 from graphmatch.regions.base import Photo
 
 Shape = Picture | Rectangle | Line | Words
-_NARROWEST = 560.0  # pixels that a caption and a legend need
+_NARROWEST = 640.0  # pixels that a caption and a legend need
 _MARGIN = 6.0
+_NOTES = (
+    "Boxes: the regions that a word attends to most, thicker with more attention.",
+    "Under each word what it gives to the score: blue above 0, red below.",
+)
 
 
 class Link(NamedTuple):
@@ -34,8 +39,9 @@ def best_links(
 
     Args:
         found: the explanation.
-        top: how many nodes, those that give the most to the score. Marks, punctuation and events,
-            which are the whole caption, are left out if there is anything else.
+        top: how many nodes, those of whose pairs with a region one gives the most to the score.
+            Marks, punctuation and events, which are the whole caption, are left out if there is
+            anything else.
         node: this node only.
         regions: how many regions of each node, by attention; one of several nodes, five of `node`.
 
@@ -64,8 +70,8 @@ def best_links(
         chosen = [node]
     else:
         worth = [number for number in range(len(found.nodes)) if is_content(found, number)]
-        contribution = found.contribution
-        order = sorted(worth or range(len(found.nodes)), key=lambda n: -contribution[n])
+        best = found.pairs.max(axis=1)
+        order = sorted(worth or range(len(found.nodes)), key=lambda number: -best[number])
         chosen = order[:top]
     count = regions or (1 if node is None else 5)
     attention = found.attention
@@ -118,15 +124,16 @@ def alignment_picture(
     """
     size = check_photo(found, photo)
     links = best_links(found, top=top, node=node, regions=regions)
-    scale = LONGEST / max(size) if photo is None else min(1.0, LONGEST / max(size))
+    scale = min(LONGEST / max(size), max(1.0, _NARROWEST / size[0]))
     width, height = size[0] * scale, size[1] * scale
     whole = max(width, _NARROWEST)
+    left = (whole - width) / 2
     title = f"{found.model}: score {found.score:.3f}"
     head = ROW + 2 * _MARGIN
     shapes: list[Shape] = [
         Words(left=_MARGIN, bottom=_MARGIN + ROW, text=title, colour="none", ink=INK),
-        *_ground(photo, width, height, head),
-        *_boxes(found, links, scale, top=head, size=(width, height + head)),
+        _ground(photo, (left, head, width, height)),
+        *_boxes(found, links, scale, corner=(left, head), size=(width, height)),
     ]
     bottom = head + height + _MARGIN
     colours = {link.node: link.colour for link in links}
@@ -140,7 +147,7 @@ def alignment_picture(
         left = _MARGIN + (22 if colour else 0)
         bottom += ROW
         ink = INK if colour else GREY
-        text = shorten(text, int((whole - left) / 7.6))
+        text = shorten(text, int((whole - left) / 7.2))
         shapes.append(Words(left=left, bottom=bottom, text=text, colour="none", ink=ink))
         bottom += 3
     return Canvas(width=round(whole), height=round(bottom + _MARGIN), title=title, shapes=shapes)
@@ -169,11 +176,12 @@ def check_photo(found: Explanation, photo: Photo | None) -> tuple[int, int]:
     return found.size
 
 
-def _ground(photo: Photo | None, width: float, height: float, top: float) -> list[Shape]:
-    place: dict[str, Any] = {"left": 0.0, "top": top, "width": width, "height": height}
+def _ground(photo: Photo | None, place: tuple[float, float, float, float]) -> Shape:
+    left, top, width, height = place
+    where: dict[str, Any] = {"left": left, "top": top, "width": width, "height": height}
     if photo is None:
-        return [Rectangle(**place, colour="#d9dde1", filled=True)]
-    return [Picture(pixels=fit(photo.pixels, width), **place)]
+        return Rectangle(**where, colour="#d9dde1", filled=True)
+    return Picture(pixels=fit(photo.pixels, width), **where)
 
 
 def _boxes(
@@ -181,10 +189,10 @@ def _boxes(
     links: Sequence[Link],
     scale: float,
     *,
-    top: float,
+    corner: tuple[float, float],
     size: tuple[float, float],
 ) -> list[Shape]:
-    """Boxes with their names; those of one region stand inside each other."""
+    """Boxes with their names on a photograph; those of one region stand inside each other."""
     if found.box is None:
         return []
     boxes: list[Shape] = []
@@ -192,50 +200,52 @@ def _boxes(
     inset: dict[int, float] = {}
     for link in links:
         x1, y1, x2, y2 = (found.box[link.region] * scale).tolist()
-        y1, y2 = y1 + top, y2 + top
         strength = math.sqrt(min(max(link.attention, 0.0), 1.0))
-        thickness = 1.5 + 4.5 * strength
+        thickness = 2 + 5 * strength
         used = inset.get(link.region, 0.0)
         inset[link.region] = used + thickness + 1
-        edge = min(used + thickness / 2, (x2 - x1) / 2, (y2 - y1) / 2)
+        # a narrow box is drawn around its region rather than inside
+        edge = min(used + thickness / 2, (x2 - x1) / 2 - 2, (y2 - y1) / 2 - 2)
+        place: dict[str, Any] = {
+            "left": corner[0] + x1 + edge,
+            "top": corner[1] + y1 + edge,
+            "width": x2 - x1 - 2 * edge,
+            "height": y2 - y1 - 2 * edge,
+        }
+        ground = Rectangle(**place, colour="#ffffff", thickness=thickness + 2, opacity=0.6)
         boxes.append(
             Rectangle(
-                left=x1 + edge,
-                top=y1 + edge,
-                width=x2 - x1 - 2 * edge,
-                height=y2 - y1 - 2 * edge,
+                **place,
                 colour=link.colour,
                 thickness=thickness,
-                opacity=0.35 + 0.65 * strength,
+                opacity=0.65 + 0.35 * strength,
                 nodes=(link.region,),
                 note=f"{found.nodes[link.node]}: {found.regions[link.region]}, attention "
                 f"{link.attention:.2f}",
             )
         )
         name = f"{shorten(found.nodes[link.node], 24)} {link.attention:.2f}"
+        boxes.append(ground)
         left, bottom = free_place((x1, y1, x2, y2), name, words, size=size)
         words.append(
             Words(left=left, bottom=bottom, text=name, colour=link.colour, nodes=(link.region,))
         )
-    return [*reversed(boxes), *reversed(words)]  # the strongest on top
+    moved = [replace(w, left=w.left + corner[0], bottom=w.bottom + corner[1]) for w in words]
+    return [*reversed(boxes), *reversed(moved)]  # the strongest on top
 
 
 def _legend(found: Explanation, links: Sequence[Link]) -> list[tuple[str, str | None]]:
-    contribution, similarity = found.contribution, found.similarity
+    pairs, similarity = found.pairs, found.similarity
     lines: list[tuple[str, str | None]] = []
     for link in links:
         name = found.regions[link.region]
         number = "" if name.startswith("region ") else f" (region {link.region})"
         lines.append(
             (
-                f"{found.nodes[link.node]} \N{RIGHTWARDS ARROW} {name}{number}: attention "
-                f"{link.attention:.2f}, similarity {similarity[link.node]:.2f}, gives "
-                f"{contribution[link.node]:+.3f}",
+                f"{shorten(found.nodes[link.node], 24)} (similarity "
+                f"{similarity[link.node]:.2f}) \N{RIGHTWARDS ARROW} {name}{number}: attention "
+                f"{link.attention:.2f}, gives {pairs[link.node, link.region]:+.4f}",
                 link.colour,
             )
         )
-    lines.append(
-        ("Under each word what it gives to the score (blue above 0, red below); thick boxes have "
-         "much attention.", None)
-    )  # fmt: skip
-    return lines
+    return [*lines, *((note, None) for note in _NOTES)]

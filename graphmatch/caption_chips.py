@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from graphmatch.canvas import ROW, Rectangle, Words, text_width
+from graphmatch.canvas import FONT, ROW, Rectangle, Words, text_width
 from graphmatch.explanation import Explanation
 
 INK = "#1b1f23"
@@ -14,6 +14,7 @@ GREY = "#5c6570"
 """Of numbers and notes."""
 _HIGH, _LOW = (11, 111, 164), (192, 57, 43)  # ground of the largest and of the smallest number
 _GAP = 5.0
+_CHARACTER = 0.55 * FONT  # about the width of one, on average
 _HEIGHT = 2 * ROW + 8
 
 
@@ -57,7 +58,7 @@ def caption_chips(
             line: dict[str, Any] = {**ground, "top": top + _HEIGHT - 4, "height": 4.0}
             shapes.append(Rectangle(**line, colour=colours[node], filled=True))
         for text_line, bottom, ink in ((text, ROW, INK), (number, 2 * ROW, GREY)):
-            start = left + (size - text_width(text_line)) / 2 + 2
+            start = left + (size - _CHARACTER * len(text_line)) / 2 - 3
             shapes.append(
                 Words(left=start, bottom=top + bottom + 2, text=text_line, colour="none", ink=ink)
             )

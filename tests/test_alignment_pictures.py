@@ -7,6 +7,7 @@ import io
 import json
 import math
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
@@ -42,7 +43,21 @@ def frames(count=5):
 
 
 def boxes(canvas):
-    return [s for s in canvas.shapes if isinstance(s, Rectangle) and s.nodes and not s.filled]
+    """Boxes of regions in the pixels of the photograph, and how they are drawn."""
+    picture = next(shape for shape in canvas.shapes if isinstance(shape, Picture))
+    scale = 160 / picture.width
+    return [
+        replace(
+            shape,
+            left=(shape.left - picture.left) * scale,
+            top=(shape.top - picture.top) * scale,
+            width=shape.width * scale,
+            height=shape.height * scale,
+            thickness=shape.thickness * scale,
+        )
+        for shape in canvas.shapes
+        if isinstance(shape, Rectangle) and shape.nodes and not shape.filled
+    ]
 
 
 def texts(canvas):
@@ -71,14 +86,18 @@ def test_boxes_have_the_colour_of_their_word_and_the_strength_of_its_attention(p
     assert man.left - man.thickness / 2 == pytest.approx(10)
     assert man.left + man.width + man.thickness / 2 == pytest.approx(50)
     assert man.height + man.thickness == pytest.approx(40)
-    assert man.thickness == pytest.approx(1.5 + 4.5 * math.sqrt(0.8))
+    assert man.thickness == pytest.approx((2 + 5 * math.sqrt(0.8)) / 4)
+    assert man.top - man.thickness / 2 == pytest.approx(20)
     weak = boxes(alignment_picture(found, photo, node=2))
     assert [box.opacity for box in weak] == sorted(box.opacity for box in weak)
     assert weak[0].thickness < weak[-1].thickness
     shown = texts(canvas)
     for text in ("man 0.80", "horse 0.80", "<start>", "+0.300", "-0.020", "SCAN: score 1.060"):
         assert text in shown
-    assert any("man \N{RIGHTWARDS ARROW} man (region 0): attention 0.80" in t for t in shown)
+    assert (
+        "man (similarity 0.33) \N{RIGHTWARDS ARROW} man (region 0): attention 0.80, gives +0.2400"
+        in shown
+    )
 
 
 def test_boxes_of_one_region_stand_inside_each_other(photo):
@@ -86,6 +105,13 @@ def test_boxes_of_one_region_stand_inside_each_other(photo):
     rides, horse = [box for box in boxes(canvas) if box.nodes == (1,)]
     assert rides.left - rides.thickness / 2 >= horse.left + horse.thickness / 2
     assert rides.width > 0
+
+
+def test_a_box_narrower_than_its_line_is_seen(photo):
+    found = of_image(box=np.array([[10.0, 20, 10.5, 60], [90, 50, 150, 110], [0, 0, 160, 120]]))
+    for box in boxes(alignment_picture(found, photo, top=3)):
+        assert box.width * 4 >= 4 - 1e-6
+        assert box.height * 4 >= 4 - 1e-6
 
 
 def test_svg_has_the_photograph_and_escaped_words(photo):
@@ -253,7 +279,7 @@ def test_files(photo, tmp_path):
         save_explanation(tmp_path / "b.svg", of_image(), key="sceme", sources=source)
     content = source[0].read_bytes()
     source[0].write_bytes(content[: len(content) // 2])
-    with pytest.raises(FormatError, match="'scene' cannot be drawn on: .* truncated"):
+    with pytest.raises(FormatError, match=r"'scene' cannot be drawn on: .* truncated"):
         save_explanation(tmp_path / "b.svg", of_image(), key="scene", sources=source)
     assert not (tmp_path / "b.svg").exists()
 
