@@ -104,6 +104,7 @@ def train(
         if tensors:
             restore_state(tensors, matcher, optimizer)
         share_weights(matcher)
+        done = first
         keeper = Keeper(
             accelerator,
             matcher,
@@ -122,9 +123,10 @@ def train(
         )
         # the caller's random numbers stay as they are
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
-            done = _loop(
-                accelerator, optimizer, keeper, batches, first, board=tensorboard, bar=progress
-            )
+            if not first.finished:
+                done = _loop(
+                    accelerator, optimizer, keeper, batches, first, board=tensorboard, bar=progress
+                )
     finally:
         matcher.hinge.negatives = usual
         matcher.train(mode)
@@ -154,8 +156,6 @@ def _loop(
 ) -> Progress:
     """The loop: from the progress `done` to the end."""
     config, matcher = keeper.config, keeper.matcher
-    if done.finished:
-        return done
     per_epoch = epoch_steps(len(batches.pairs), config)
     total = config.epochs * per_epoch
     usual = matcher.hinge.negatives
@@ -277,7 +277,7 @@ def make_optimizer(matcher: Matcher, config: TrainConfig) -> torch.optim.Optimiz
     Returns:
         Adam or AdamW, with torch's defaults otherwise.
     """
-    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
+    kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
     return kind(matcher.parameters(), lr=config.lr, weight_decay=config.weight_decay)
 
 

@@ -131,7 +131,7 @@ class Batches(Dataset[Any]):
         loader: DataLoader[Any] = DataLoader(
             self,
             batch_size=None,
-            sampler=keys,  # type: ignore[arg-type]  # keys of any kind are fine
+            sampler=keys,
             num_workers=workers,
             collate_fn=_as_it_is,
             generator=torch.Generator(),  # not torch's own numbers

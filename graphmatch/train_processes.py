@@ -97,9 +97,10 @@ def average_gradients(model: nn.Module) -> None:
     gradients = [(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in parameters]
     message = torch.cat([used, *gradients])
     distributed.all_reduce(message)
-    used, mean = message[: len(used)].tolist(), message[len(used) :] / distributed.get_world_size()
-    parts = mean.split([p.numel() for p in parameters])
-    for parameter, part, count in zip(parameters, parts, used, strict=True):
+    counts = message[: len(used)].tolist()
+    mean = message[len(used) :] / distributed.get_world_size()
+    parts = torch.split(mean, [p.numel() for p in parameters])
+    for parameter, part, count in zip(parameters, parts, counts, strict=True):
         parameter.grad = part.view_as(parameter) if count else None
 
 

@@ -83,7 +83,8 @@ class RoleGraphEncoder(nn.Module):
         nodes = span_pool(words[mask], inner, len(texts.kind))  # [N, D], 0 for events
         if self.roles is not None:
             nodes = nodes * self.roles(texts.role.clamp(min=0))
-        return nodes.index_add(0, texts.ptr[:-1], self.event(words, mask))
+        event = self.event(words, mask).to(nodes.dtype)  # autocast may have made it narrower
+        return nodes.index_add(0, texts.ptr[:-1], event)
 
     def forward(self, texts: Any) -> Tensor:
         """Encode captions.
