@@ -11,7 +11,8 @@ import torch
 
 from graphmatch.encode import encode_texts, encode_visuals
 from graphmatch.encoded import Encoded
-from graphmatch.errors import ConfigError
+from graphmatch.errors import ConfigError, GraphError
+from graphmatch.graphs.text import TextGraph
 from graphmatch.index_report import IndexReport
 from graphmatch.index_rows import encoded_to_rows, pooled_vectors, unit_vectors
 from graphmatch.index_schema import ID, tensor_columns
@@ -165,7 +166,11 @@ def _rows(
     encode = encode_visuals if index.header.side == "visual" else encode_texts
     matcher = index.require_matcher()
     try:
-        [encoded] = encode(matcher, [graphs[place] for place in places], chunk=len(places))
+        items = [graphs[place] for place in places]
+        for item in items:
+            if isinstance(item, TextGraph) != (index.header.side == "text"):
+                raise GraphError(f"expected a {index.header.side} graph (got {item!r})")
+        [encoded] = encode(matcher, items, chunk=len(places))
         yield _to_rows(index, columns.take(places), encoded)
     except (ConfigError, torch.OutOfMemoryError):
         raise

@@ -13,6 +13,7 @@ from graphmatch.errors import ConfigError
 from graphmatch.folder_lock import FolderLock
 
 _RUST = re.compile(r",? *\S*\.rs:\d+(:\d+)?")  # where in its own source an error arose
+_OUTSIDE = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`")  # texts and quoted names
 
 
 class WriterLock:
@@ -105,6 +106,32 @@ def among(column: str, values: Sequence[str]) -> str:
     """
     quoted = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
     return f"{column} IN ({quoted})" if values else "false"
+
+
+def bracketed(where: str) -> str:
+    """A user's condition in brackets: what follows a whole condition is ignored by LanceDB.
+
+    Args:
+        where: condition in SQL.
+
+    Returns:
+        The condition, which must be read to its end now.
+
+    Raises:
+        ValueError: brackets that are closed before they are open, or nothing.
+
+    Example:
+        >>> bracketed("year > 2019")
+        '(year > 2019)'
+    """
+    depth = 0
+    for part in _OUTSIDE.sub("", where):
+        depth += {"(": 1, ")": -1}.get(part, 0)
+        if depth < 0:
+            raise ValueError("a closing bracket too many")
+    if not where.strip():
+        raise ValueError("nothing")
+    return f"({where})"
 
 
 def brief(error: Exception) -> str:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from graphmatch.errors import ConfigError, FormatError
 from graphmatch.index_schema import ID, VECTOR
-from graphmatch.lance_files import WriterLock, among, brief, connect, is_local
+from graphmatch.lance_files import WriterLock, among, bracketed, brief, connect, is_local
 from graphmatch.prefilter import Candidate
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class LanceTable:
                         f"{uri}: expected a new or empty folder, or an index (got {foreign[:3]})"
                     )
             # files of a run that was killed before its first commit may be there: no table yet
-            made = connect(uri).create_table(TABLE, data=rows, mode="overwrite")
+            made = connect(uri).create_table(TABLE, data=rows)
             return cls(uri, made, lock=lock)
 
     @classmethod
@@ -156,7 +156,7 @@ class LanceTable:
             ConfigError: a wrong condition.
         """
         with self.lock, self._conditions(where):
-            self._table.delete(where)
+            self._table.delete(bracketed(where))
 
     def search(
         self, vector: NDArray[np.float32], *, limit: int, where: str | None = None
@@ -204,7 +204,7 @@ class LanceTable:
             query = self._table.search(vector, vector_column_name=VECTOR)
             query = query.distance_type("cosine").limit(limit).select([*columns, DISTANCE])
             if where is not None:
-                query = query.where(where, prefilter=True)
+                query = query.where(bracketed(where), prefilter=True)
             if limit >= self._table.count_rows():
                 query = query.bypass_vector_index()
             else:
@@ -230,9 +230,11 @@ class LanceTable:
         Raises:
             ConfigError: a wrong condition.
         """
-        condition = among(ID, ids) if where is None else f"{among(ID, ids)} AND ({where})"
 
         def work() -> pa.Table:
+            condition = among(ID, ids)
+            if where is not None:
+                condition += f" AND {bracketed(where)}"
             query = self._table.search().where(condition).select(list(columns))
             return query.limit(len(ids)).to_arrow()
 
@@ -270,9 +272,9 @@ class LanceTable:
             FormatError: damaged; or compacted meanwhile, with its old versions thrown away.
         """
         query = self._table.search().select(list(columns)).limit(max(1, self.count()))
-        if where is not None:
-            query = query.where(where)
         with self._conditions(where):
+            if where is not None:
+                query = query.where(bracketed(where))
             try:
                 for part in query.to_batches(batch):
                     yield pa.Table.from_batches([part])
@@ -289,7 +291,8 @@ class LanceTable:
             ConfigError: a wrong condition.
         """
         with self._conditions(where):
-            return self._read(lambda: int(self._table.count_rows(where)))
+            condition = None if where is None else bracketed(where)
+            return self._read(lambda: int(self._table.count_rows(condition)))
 
     def indexed(self) -> int | None:
         """How many rows are in the vector index; None without one."""
@@ -323,7 +326,8 @@ class LanceTable:
         except ValueError as error:
             if where is None or isinstance(error, ConfigError | FormatError):
                 raise
-            names = [name for name in self._table.schema.names if not name.startswith("_")]
+            own = (VECTOR, *(name for name in self._table.schema.names if name.startswith("_")))
+            names = [name for name in self._table.schema.names if name not in own]
             raise ConfigError(
                 f"where {where!r}: expected a condition in SQL on {', '.join(names)} "
                 f"(got: {brief(error)})"
