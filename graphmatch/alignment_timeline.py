@@ -129,8 +129,9 @@ def _row(
     start, end = found.time[best].tolist()
     text = f"{start:.1f}-{end:.1f} s"
     right = left + found.duration * scale - text_width(text)
-    middle = left + (start + end) / 2 * scale
-    words = min(max(middle - text_width(text) / 2, left), right)
+    words = left + end * scale + 3  # beside its cell, which it would hide
+    if words > right:
+        words = max(left + start * scale - text_width(text) - 3, left)
     shapes.append(
         Words(left=words, bottom=top + (_BAR + ROW) / 2, text=text, colour=INK, nodes=(node,))
     )

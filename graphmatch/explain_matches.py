@@ -10,7 +10,7 @@ All of it is exact: contributions add up to the score. With r_i the similarity o
 | SCAN, "lse" | p_i S, p = softmax(lambda_2 r) | |
 | GSMN, either graph | s_i / n, s_i = W2 tanh(W1 h_i + b1) + b2 | constant, node, structure |
 | IMRAM, either direction | sum over the steps k of r_ki / n | one a step |
-| HGR | r_i / (3 times the number of nodes of its level) | |
+| HGR | r_i / (3 times the number of nodes of its level) | event, action, entity |
 | GlobalMatch | S, of the only node | |
 
 The softmax share of "lse" is exact, too: S = sum_i p_i r_i + H(p) / lambda_2 with the entropy H,
@@ -38,6 +38,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from graphmatch.columns import KINDS
 from graphmatch.encoded import Encoded
 from graphmatch.errors import ConfigError
 from graphmatch.explanation import NodeMatch
@@ -161,7 +162,9 @@ def _hgr(matcher: HGR, visual: Encoded, text: Encoded, graph: Any) -> Matches:
     kind = text.extra["kind"][0]  # [M]
     attention[kind == 0] = matcher.event.weights(frames, visual.mask)  # the video's own weights
     level = (kind.unsqueeze(0) == kind.unsqueeze(1)).sum(dim=1)  # [M] nodes of a node's level
-    return Matches(_match(attention, similarity, similarity / (3 * level)), None)
+    given = similarity / (3 * level)
+    parts = {name: given * (kind == number) for number, name in enumerate(KINDS[:3])}
+    return Matches(_match(attention, similarity, given, parts), None)
 
 
 def _match(

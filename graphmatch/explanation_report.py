@@ -22,10 +22,11 @@ def explanation_lines(found: Explanation, *, top: int | None = None) -> Iterator
 
     Yields:
         The score; the table: node, best region with its box in pixels or seconds, attention,
-        similarity, what the node gives to the score, and its parts if the matcher has any; the sum.
+        similarity, what the node gives to the score, and the parts of its own direction if the
+        matcher has any; a row with the sums of all nodes; with two directions, a line for each.
     """
     yield f"{found.model}: score {found.score:.4f}"
-    parts = list(found.text.parts) if found.text is not None else []
+    parts = dict(found.text.parts) if found.text is not None else {}
     header = ["node", "region", "place", "attention", "similarity", "gives", *parts]
     contribution, similarity, attention = found.contribution, found.similarity, found.attention
     nodes = list(range(len(found.nodes)))
@@ -37,9 +38,10 @@ def explanation_lines(found: Explanation, *, top: int | None = None) -> Iterator
         row = [shorten(found.nodes[node], _WIDEST), found.regions[region], _place(found, region)]
         row += [f"{attention[node, region]:.3f}", f"{similarity[node]:.3f}"]
         row.append(f"{contribution[node]:+.4f}")
-        if found.text is not None:
-            row += [f"{found.text.parts[part][node]:+.4f}" for part in parts]
-        rows.append(row)
+        rows.append([*row, *(f"{part[node]:+.4f}" for part in parts.values())])
+    sums = [contribution.sum(), *(part.sum() for part in parts.values())]
+    name = "sum" if len(nodes) == len(found.nodes) else f"sum of all {len(found.nodes)}"
+    rows.append([name, "", "", "", "", *(f"{total:+.4f}" for total in sums)])
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     for row in (header, *rows):
         cells = [
@@ -47,13 +49,12 @@ def explanation_lines(found: Explanation, *, top: int | None = None) -> Iterator
             for place, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         yield "  ".join(cells).rstrip()
-    shown = "" if len(nodes) == len(found.nodes) else f" of all {len(found.nodes)} nodes"
-    yield f"sum of what nodes give{shown}: {contribution.sum():.4f}"
-    if found.text is not None and found.visual is not None:
-        yield (
-            f"words to regions {found.text.contribution.sum():+.4f}, "
-            f"regions to words {found.visual.contribution.sum():+.4f}"
-        )
+    if found.text is None or found.visual is None:
+        return
+    for name, side in (("words to regions", found.text), ("regions to words", found.visual)):
+        line = f"{name}: {side.contribution.sum():+.4f}"
+        addends = ", ".join(f"{part} {value.sum():+.4f}" for part, value in side.parts.items())
+        yield f"{line} ({addends})" if addends else line
 
 
 def _place(found: Explanation, region: int) -> str:
