@@ -103,7 +103,7 @@ class StatementReport:
         lines.append(f"{self.count:,} statements, {self.true:,} true")
         for name, row in list(self.relations.items())[:_SHOWN]:
             area = "" if row.auc is None else f", AUC {row.auc:.1f}"
-            lines.append(f"  {name:18}{row.count:5,}: accuracy {row.accuracy.percent:.1f}{area}")
+            lines.append(f"  {name:24}{row.count:6,}: accuracy {row.accuracy.percent:.1f}{area}")
         if len(self.relations) > _SHOWN:
             lines.append(f"  ... {len(self.relations) - _SHOWN} more relations in the JSON report")
         return "\n".join([*lines, *skipped_lines(self.skipped)])
