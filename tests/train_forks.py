@@ -6,12 +6,14 @@ python -m tests.train_forks together FOLDER
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
 import socket
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -30,6 +32,9 @@ CASES = {
 SHARED = {"epochs": 2, "batch_size": 13, "lr": 1e-3, "gather": True}
 
 
+RUNS = ("whole", "parts")
+
+
 def fork(work):
     child = os.fork()
     if child:
@@ -39,7 +44,7 @@ def fork(work):
         work()
         code = 0
     except BaseException as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
     finally:
         os._exit(code)
 
@@ -71,33 +76,61 @@ def run(folder, out, config, name="scan", **options):
 
 
 def killed(folder, kills, seed):
+    """One training that is not disturbed, one that is killed `kills` times at random moments."""
     draw = random.Random(seed)
-    assert wait(fork(lambda: run(folder, "whole", KILLED, "hgr", dropout=(0.2, 0.2, 0.5))))
-    left = kills
-    while left:
-        child = fork(lambda: run(folder, "parts", KILLED, "hgr", dropout=(0.2, 0.2, 0.5)))
-        time.sleep(draw.uniform(0.05, 1.5 / kills + 0.2))
-        os.kill(child, signal.SIGKILL)
-        wait(child)
-        left -= 1
-    assert wait(fork(lambda: run(folder, "parts", KILLED, "hgr", dropout=(0.2, 0.2, 0.5))))
+    options = {"dropout": (0.2, 0.2, 0.5)}
+    whole, parts = (partial(run, folder, name, KILLED, "hgr", **options) for name in RUNS)
+    assert wait(fork(whole))
+    moments = []
+    for _ in range(kills):
+        target = state_step(folder / RUNS[1]) + draw.randint(0, 4)
+        moments.append(kill_at(fork(parts), folder / RUNS[1], target, draw.uniform(0, 0.1)))
+    assert wait(fork(parts))
+    (folder / "moments.json").write_text(json.dumps(moments))
+
+
+def kill_at(child, out, target, delay):
+    """Kill a child some time after it logged a step; the last step that it logged."""
+    log, begin = out / "log.jsonl", time.time_ns()
+    steps = 0
+    while steps < target and time.time_ns() - begin < 60e9:
+        time.sleep(0.002)
+        if log.exists() and log.stat().st_mtime_ns > begin:  # cut to the state by now
+            steps = max([json.loads(line)["step"] for line in whole_lines(log)], default=0)
+    time.sleep(delay)
+    os.kill(child, signal.SIGKILL)
+    assert not wait(child), "the training was over before it could be killed"
+    return max([json.loads(line)["step"] for line in whole_lines(log)], default=0)
+
+
+def whole_lines(path):
+    return path.read_text().split("\n")[:-1] if path.exists() else []
+
+
+def state_step(out):
+    return max((int(path.name[5:14]) for path in out.glob("state/step-*")), default=0)
 
 
 def together(folder):
+    """Trainings of one process and of two; two that are killed and go on."""
     for case, (name, options, training) in CASES.items():
         config = TrainConfig(**{**SHARED, **training})
-        assert wait(fork(lambda: run(folder, f"{case}-1", config, name, **options)))
-        assert wait(*fork_ranks(lambda: run(folder, f"{case}-2", config, name, **options)))
+        one, two = (partial(run, folder, f"{case}-{k}", config, name, **options) for k in (1, 2))
+        assert wait(fork(one))
+        assert wait(*fork_ranks(two))
+    config = TrainConfig(epochs=3, batch_size=13, lr=1e-2, save_steps=2)  # negatives of each rank
     options = {"dropout": (0.2, 0.2, 0.5)}
-    config = TrainConfig(epochs=4, batch_size=13, lr=1e-2, save_steps=2)  # negatives of each rank
-    assert wait(*fork_ranks(lambda: run(folder, "ranks-whole", config, "hgr", **options)))
-    ranks = fork_ranks(lambda: run(folder, "ranks-parts", config, "hgr", **options))
-    while not list((folder / "ranks-parts").glob("state/step-*[1-9]")):
-        time.sleep(0.01)
+    whole, parts = (
+        partial(run, folder, f"ranks-{name}", config, "hgr", **options) for name in RUNS
+    )
+    assert wait(*fork_ranks(whole))
+    ranks = fork_ranks(parts)
+    while state_step(folder / "ranks-parts") < 4:
+        time.sleep(0.005)
     for rank in ranks:
         os.kill(rank, signal.SIGKILL)
-    wait(*ranks)
-    assert wait(*fork_ranks(lambda: run(folder, "ranks-parts", config, "hgr", **options)))
+    assert not wait(*ranks), "the training was over before it could be killed"
+    assert wait(*fork_ranks(parts))
 
 
 if __name__ == "__main__":
