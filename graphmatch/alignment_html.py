@@ -16,13 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphmatch.alignment_page import PAGE
-from graphmatch.alignment_picture import Link, Shape, best_links, check_photo
+from graphmatch.alignment_picture import Link, Shape, best_links, check_photo, photo_scale
 from graphmatch.alignment_timeline import alignment_timeline
 from graphmatch.canvas import Canvas, Picture, Rectangle, canvas_svg, fit
 from graphmatch.caption_chips import tint
 from graphmatch.explanation import Array, Explanation
 from graphmatch.pictures import svg_text
-from graphmatch.region_picture import LONGEST
 from graphmatch.regions.base import Photo
 
 _PLAIN = "#0b6fa4"  # boxes of words without a colour of their own
@@ -91,7 +90,7 @@ def alignment_html(
 def _photo_canvas(found: Explanation, photo: Photo | None, links: Sequence[Link]) -> Canvas:
     """The photograph with a box for each region; those of `links` are seen."""
     size = check_photo(found, photo)
-    scale = LONGEST / max(size) if photo is None else min(1.0, LONGEST / max(size))
+    scale = photo_scale(size)
     width, height = size[0] * scale, size[1] * scale
     shapes: list[Shape] = [
         Rectangle(left=0, top=0, width=width, height=height, colour="#d9dde1", filled=True)

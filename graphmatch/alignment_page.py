@@ -69,10 +69,10 @@ function showNode(node) {
   const weights = data.attention[node];
   const most = Math.max(...weights) || 1;
   for (const {rect, region} of boxes) {
-    const strength = Math.sqrt(weights[region]), share = weights[region] / most;
+    const strength = Math.sqrt(weights[region]), share = (weights[region] / most) ** 3;
     rect.setAttribute("stroke", data.colours[node]);
     rect.setAttribute("stroke-width", 1 + 6 * strength);
-    rect.setAttribute("stroke-opacity", share < 0.1 ? 0 : share);
+    rect.setAttribute("stroke-opacity", share < 0.05 ? 0 : share);
   }
 }
 function showRegion(region) {

@@ -124,7 +124,7 @@ def alignment_picture(
     """
     size = check_photo(found, photo)
     links = best_links(found, top=top, node=node, regions=regions)
-    scale = min(LONGEST / max(size), max(1.0, _NARROWEST / size[0]))
+    scale = photo_scale(size)
     width, height = size[0] * scale, size[1] * scale
     whole = max(width, _NARROWEST)
     left = (whole - width) / 2
@@ -174,6 +174,18 @@ def check_photo(found: Explanation, photo: Photo | None) -> tuple[int, int]:
             f"the regions have it (got {photo.size[0]} x {photo.size[1]})"
         )
     return found.size
+
+
+def photo_scale(size: tuple[int, int]) -> float:
+    """How many pixels of a drawing a pixel of its photograph has.
+
+    Args:
+        size: width and height of the photograph.
+
+    Returns:
+        Less than 1 for large photographs, more for those that are narrower than a caption.
+    """
+    return min(LONGEST / max(size), max(1.0, _NARROWEST / size[0]))
 
 
 def _ground(photo: Photo | None, place: tuple[float, float, float, float]) -> Shape:

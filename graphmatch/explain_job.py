@@ -101,7 +101,7 @@ def save_explanation(
         sources: where its photograph or video is; without any, boxes are on grey and a timeline
             has no frames.
         top: as `best_links`; not used for videos, whose phrases are all drawn.
-        node: as `best_links`.
+        node: as `best_links`; of a video, only a page uses it.
         force: overwrite a file that is there.
 
     Raises:
