@@ -242,7 +242,9 @@ def test_hgr_explains_phrases_on_three_levels():
     assert found.contribution[1] == pytest.approx(float(levels.detach()[1]), abs=1e-5)
     assert found.contribution[2:].sum() == pytest.approx(float(levels.detach()[2]), abs=1e-5)
     for number, name in enumerate(("event", "action", "entity")):
-        assert found.text.parts[name].sum() == pytest.approx(float(levels.detach()[number]), abs=1e-5)
+        assert found.text.parts[name].sum() == pytest.approx(
+            float(levels.detach()[number]), abs=1e-5
+        )
     frames = model.frames[0](visual.x)
     pooled = torch.tensor(found.attention[0]) @ frames
     torch.testing.assert_close(pooled.detach(), encoded[0].pooled[0], atol=1e-5, rtol=1e-4)
