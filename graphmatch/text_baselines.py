@@ -12,20 +12,19 @@ from graphmatch.errors import ConfigError
 def shortness(words: Sequence[str]) -> float:
     """Score of a caption by its length: the shorter one is preferred.
 
-    The rule is fixed beforehand: what annotators or language models change in a caption is mostly
-    added.
+    The rule is fixed beforehand: who makes a wrong caption of a true one mostly adds something.
 
     Args:
         words: of the caption.
 
     Returns:
-        Minus their number.
+        Minus the number of those that have a letter or digit: a full stop is no length.
 
     Example:
-        >>> shortness(["a", "dog"])
+        >>> shortness(["a", "dog", "."])
         -2.0
     """
-    return -float(len(words))
+    return -float(sum(any(sign.isalnum() for sign in word) for word in words))
 
 
 class Unigram:

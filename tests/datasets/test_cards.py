@@ -11,10 +11,13 @@ FOLDERS = {
     "activitynet_captions": "activitynet_captions",
     "charades_sta": "charades_sta",
     "coco": "coco_val2017",
+    "cxc": "coco_val2017",
     "flickr30k": "flickr30k_captions",
     "flickr8k": "flickr8k_captions",
     "msrvtt": "msrvtt",
+    "sugarcrepe": "coco_val2017",
     "tacos": "tacos",
+    "vsr": "coco_val2017",
 }
 BY_FORMAT = ["hgr_folders", "scan_folders"]  # no file of them is at hand
 
