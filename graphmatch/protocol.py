@@ -40,7 +40,8 @@ class Protocol:
     Args:
         name: `"all"`: everything at once. `"folds"`: consecutive parts of the gallery, then the
             mean (COCO 1K as published). `"unique"`: each caption text once, right for all of its
-            videos (HGR). `"first"`: the first images and their captions.
+            videos (HGR). `"first"`: the first images and their captions. The order of the gallery
+            is that of the store of images: published folds need the published order.
         folds: of `"folds"`; divides the number of images.
         first: of `"first"`, how many images.
         ties: who of equal scores is placed first, see `graphmatch.ranks.ranks`.
