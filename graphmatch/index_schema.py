@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
 
-from graphmatch.encoded import Encoded
 from graphmatch.errors import ConfigError, FormatError, GraphError, check_choice
 from graphmatch.store_folder import check_kinds
+
+if TYPE_CHECKING:
+    from graphmatch.encoded import Encoded
 
 FORMAT, VERSION = "graphmatch-index", 1
 ID, VECTOR, COUNT = "id", "vector", "_count"
