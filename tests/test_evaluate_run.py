@@ -149,6 +149,14 @@ def test_scores_of_other_stores_are_refused(world, captions, visuals, tmp_path, 
         evaluate_run([path], captions, visuals)
 
 
+def test_videos(world, captions, tmp_path):
+    clips = FeatureStore(make_visuals(tmp_path / "clips", kind="clips"))
+    scores, pairs = matrix(world / "hgr", captions, clips)
+    report = evaluate_run([world / "hgr"], captions, clips, protocol=Protocol(name="unique"))
+    texts = [captions[key].text for key in pairs.text_ids]
+    assert report.retrieval == evaluate_unique(scores, texts, pairs.owner)
+
+
 def test_a_large_matrix_goes_to_a_file(world, captions, visuals, monkeypatch):
     expected = evaluate_run([world / "scan", world / "hgr"], captions, visuals)
     monkeypatch.setattr("graphmatch.model_scores.MATRIX_BYTES", 100)
