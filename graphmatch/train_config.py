@@ -50,7 +50,8 @@ class TrainConfig:
     seed: int = 0  # of the order of pairs and of dropout
     patience: int = 0  # epochs without a better validation rsum after which to stop; 0: never
     eval_steps: int = 0  # validate every so many steps, and at ends of epochs; 0: there only
-    save_steps: int = 500  # keep what resuming needs every so many steps, and at ends of epochs
+    save_steps: int = 500  # keep what resuming needs every so many steps, and at ends of epochs; 0:
+    # there only
     gather: bool = False  # negatives of all processes, not of each one's share of the batch
     workers: int = 0  # processes that read pairs ahead, for each process that trains
 

@@ -69,21 +69,19 @@ class RunFolder:
             raise ConfigError(f"{self.path}: expected a folder for the training (got a file)")
         self.path.mkdir(parents=True, exist_ok=True)
         self._lock = FolderLock(self.path)
-        for entry in self.path.iterdir():
-            if _LEFTOVER.fullmatch(entry.name):
-                _remove(entry)
-        present = sorted(entry.name for entry in self.path.iterdir())
+        names = sorted(entry.name for entry in self.path.iterdir())
+        present = [name for name in names if not _LEFTOVER.fullmatch(name)]
         foreign = [name for name in present if name not in _OURS]
         if foreign or (present and SETTINGS not in present):
             raise ConfigError(
                 f"{self.path}: expected a new or empty folder, or that of a training "
                 f"(got {(foreign or present)[:3]})"
             )
-        if force:
-            for name in present:
-                _remove(self.path / name)
-        elif present:
+        if present and not force:
             self._check(settings)
+        for name in names if force else [name for name in names if name not in present]:
+            _remove(self.path / name)
+        if present and not force:
             return load_state(self.path / STATE) or (Progress(), {})
         content = {"format": _FORMAT, "version": _VERSION, **settings}
         with open_output(self.path / SETTINGS) as stream:

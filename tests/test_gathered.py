@@ -1,64 +1,15 @@
-"""Several processes: gathered negatives equal one process, resuming is exact."""
+"""Shares of a batch, and gathering them; `test_train_processes` has the processes."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from graphmatch.encoded import Encoded
 from graphmatch.gathered import BatchLoss, gather_items, gather_rows
 from graphmatch.graphs.batch import collate_pairs
 from graphmatch.train_batches import Batches, split_batch
-from tests.train_forks import CASES
 from tests.train_world import make_model, make_pairs
-
-# what these get is rounding noise, which Adam makes steps of: softmax does not see them
-NO_GRADIENT = ("event.linear.bias", "key.bias")
-ROOT = Path(__file__).resolve().parent.parent
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    """All trainings of `together`, in processes that are forked from one."""
-    folder = tmp_path_factory.mktemp("together")
-    command = [sys.executable, "-m", "tests.train_forks", "together", str(folder)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    return folder
-
-
-def lines(run):
-    """The log without times."""
-    found = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in line.items() if k != "pairs_per_second"} for line in found]
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_two_processes_with_gathered_negatives_equal_one(runs, case, assert_close):
-    one, two = (load_file(runs / f"{case}-{n}" / "last" / "model.safetensors") for n in (1, 2))
-    assert one.keys() == two.keys()
-    for name, value in one.items():
-        if not name.endswith(NO_GRADIENT):
-            assert_close(two[name], value)
-    for left, right in zip(lines(runs / f"{case}-1"), lines(runs / f"{case}-2"), strict=True):
-        assert left.keys() == right.keys()
-        for name in ("loss", "norm", "lr", "step"):
-            if name in left:
-                assert_close(torch.tensor(right[name]), torch.tensor(left[name]))
-
-
-def test_two_processes_killed_and_started_again_equal_two_that_were_not(runs):
-    whole, parts = runs / "ranks-whole", runs / "ranks-parts"
-    for name in ("best", "last"):
-        files = [(run / name / "model.safetensors").read_bytes() for run in (whole, parts)]
-        assert files[0] == files[1]
-    assert lines(whole) == lines(parts)
 
 
 def test_gathering_alone_changes_nothing():

@@ -5,9 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,7 +23,6 @@ from graphmatch.train_state import (
 )
 from tests.train_world import THINGS, VOCABULARY, make_model, make_pairs
 
-ROOT = Path(__file__).resolve().parent.parent
 CONFIG = TrainConfig(
     epochs=3, batch_size=13, lr=1e-2, save_steps=3, eval_steps=5, warmup_steps=3, accumulate=1
 )
@@ -206,16 +202,3 @@ def test_a_state_keeps_everything(tmp_path, optimizer):
     with pytest.raises(CheckpointError, match="do not fit"):
         restore_state(tensors, make_model("scan", embed_size=8), restored)
     assert load_state(tmp_path / "nothing") is None
-
-
-@pytest.mark.parametrize("kills", [3, pytest.param(10, marks=pytest.mark.slow)])
-def test_killed_at_random_moments_equals_uninterrupted(tmp_path, kills):
-    command = [sys.executable, "-m", "tests.train_forks", "killed", str(tmp_path)]
-    done = subprocess.run(
-        [*command, str(kills), "1"], cwd=ROOT, capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0, done.stderr
-    assert content(tmp_path / "parts") == content(tmp_path / "whole")
-    moments = json.loads((tmp_path / "moments.json").read_text())
-    assert len(moments) == kills
-    assert len(set(moments)) > kills // 2

@@ -1,7 +1,6 @@
 """Trainings in processes of their own, all forked from one that has imported everything.
 
-python -m tests.train_forks killed FOLDER KILLS SEED
-python -m tests.train_forks together FOLDER
+python -m tests.train_forks FOLDER KILLS [together]
 """
 
 from __future__ import annotations
@@ -135,9 +134,8 @@ def together(folder):
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    where = Path(sys.argv[2])
+    where, count, more = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
     make_pairs(where / "store-hgr", "hgr")
-    if sys.argv[1] == "killed":
-        killed(where, int(sys.argv[3]), int(sys.argv[4]))
-    else:
+    killed(where, count, seed=1)
+    if more == ["together"]:
         together(where)
