@@ -109,7 +109,7 @@ def measure_recall(
         for k in ks:
             # a hit is right if it scores no less than the k-th of all, but for rounding
             least = best[number, k - 1] - 1e-5 * max(1.0, abs(float(best[number, k - 1])))
-            found[k] += sum(hit.score >= least for hit in hits[:k]) / k
+            found[k] += sum(hit.score >= float(least) for hit in hits[:k]) / k
     return PrefilterRecall(
         recall={k: 100 * total / len(encoded) for k, total in found.items()},
         queries=len(encoded),

@@ -170,7 +170,7 @@ def _pack(
         flat = np.ascontiguousarray(flat, dtype=np.dtype(tensor.dtype).newbyteorder("<"))
     each = mask.sum(axis=1, dtype=np.int64) ** tensor.axes  # [n] entries of each item
     if np.issubdtype(flat.dtype, np.floating):
-        good = np.isfinite(flat).reshape(len(flat), -1).all(axis=1)
+        good = np.isfinite(flat).all(axis=tuple(range(1, flat.ndim)))  # [entries]
         if not good.all():
             bad = ids[int(np.repeat(np.arange(len(ids)), each)[np.argmin(good)])]
             why = ", or too large for float16: use float32" if tensor.dtype == "float16" else ""

@@ -1,0 +1,162 @@
+"""`graphmatch index`, `graphmatch search`: the whole path on a tiny gallery."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from graphmatch.checkpoint import save_checkpoint
+from graphmatch.feature_record import FeatureRecord
+from graphmatch.feature_writer import FeatureWriter
+from graphmatch.models.scan import SCAN, SCANConfig
+from graphmatch.store import GraphStore
+from graphmatch.vocab import SCAN_SPECIALS, Vocabulary
+
+BUILD = "index --out {index} --checkpoint {world}/checkpoint --visual {world}/regions".split()
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """Regions of 6 images, one of which failed; a checkpoint."""
+    folder = tmp_path_factory.mktemp("world")
+    random = np.random.default_rng(3)
+    with FeatureWriter(folder / "regions", kind="regions", job={}) as writer:
+        for number in range(5):
+            box = np.sort(random.random((2, 2, 2)) * 90, axis=1).reshape(2, 4)
+            columns = {
+                "box": box.astype(np.float32),
+                "feature": random.standard_normal((2, 5)).astype(np.float32),
+                "size": np.array([100, 100], dtype=np.int32),
+            }
+            writer.add(FeatureRecord(id=f"photo{number}", columns=columns))
+        writer.add(FeatureRecord(id="broken", error="no such file"))
+    vocabulary = Vocabulary((*SCAN_SPECIALS, "a", "dog", "horse", "park", "the"), "<unk>")
+    config = SCANConfig(vocabulary=len(vocabulary), feature_size=5, word_size=3, embed_size=4)
+    save_checkpoint(folder / "checkpoint", SCAN(config), vocabulary)
+    (folder / "years.csv").write_text("id,year\nphoto0,2000\nphoto1,2001\nphoto2,2002\n")
+    return folder
+
+
+@pytest.fixture
+def index(run, world, tmp_path):
+    out = tmp_path / "index"
+    arguments = ["--checkpoint", world / "checkpoint", "--visual", world / "regions"]
+    code, text, err = run("index", *arguments, "--metadata", world / "years.csv", "--out", out)
+    assert code == 3, err  # one image failed
+    assert "5 items added, 0 replaced, 0 kept, 1 failed" in text
+    assert "broken: no such file" in text
+    return out
+
+
+def test_search_prints_hits_and_the_recall(run, index, world, store):
+    code, out, err = run("search", index, "A dog in the park", "--top-k", 3)
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0].split() == ["rank", "score", "prefilter", "item"]
+    assert [line.split()[0] for line in lines[1:4]] == ["1", "2", "3"]
+    assert "recall of the prefilter not measured" in lines[4]
+    code, out, _ = run("index", "recall", index, "--captions", store, "--prefilter", 3)
+    assert code == 0
+    assert "prefilter of 3 (exact scan)" in out
+    assert "of 5 items, 3 queries" in out
+    code, out, _ = run("search", index, "-", "--json", "--where", "year > 2000", stdin=b"A dog")
+    found = json.loads(out)
+    assert {hit["id"]: hit["year"] for hit in found["hits"]} == {"photo1": 2001, "photo2": 2002}
+    assert [hit["rank"] for hit in found["hits"]] == [1, 2]
+    assert found["recall"]["queries"] == 3
+    assert run("index", "delete", index, "photo4")[0] == 0
+    assert "the index changed since" in run("search", index, "A dog")[1]
+    assert "year int64" in run("index", "info", index)[1]
+
+
+def test_a_rerun_keeps_and_changes_are_shown(run, index, world):
+    arguments = ["index", "--checkpoint", world / "checkpoint", "--visual", world / "regions"]
+    code, out, _ = run(*arguments, "--metadata", world / "years.csv", "--out", index)
+    assert "0 items added, 0 replaced, 5 kept, 1 failed" in out
+    code, out, _ = run("index", "delete", index, "--where", "year = 2001")
+    assert (code, out) == (0, f"{index}: 1 items deleted; 4 items, vectors are scanned\n")
+    code, out, _ = run("index", "compact", index, "--keep-hours", 0)
+    assert (code, out) == (0, f"{index}: 4 items, vectors are scanned\n")
+    code, out, _ = run(*arguments, "--out", index, "--replace")
+    assert "1 items added, 4 replaced" in out
+    code, out, _ = run("search", index, "A dog", "--where", "year IS NULL")
+    assert len(out.splitlines()) == 7
+
+
+def test_captions_are_a_gallery_too(run, world, store, tmp_path):
+    out = tmp_path / "texts"
+    arguments = ["--checkpoint", world / "checkpoint", "--captions", store, "--out", out]
+    code, text, err = run("index", *arguments, "--dtype", "float32")
+    assert (code, err) == (0, "")
+    assert "3 items added" in text
+    code, text, _ = run("search", out, "--image", "photo1", "--visual", world / "regions", "--json")
+    hits = json.loads(text)["hits"]
+    rows = {row.id: row.text for row in GraphStore(store)}
+    assert {hit["id"]: hit["caption"] for hit in hits} == rows
+    assert run("index", "recall", out, "--visual", world / "regions")[0] == 0
+    code, _, err = run("search", out, "A dog")
+    assert code == 1
+    assert "--image and --visual" in err
+
+
+def test_own_vectors_and_milvus(run, world, tmp_path):
+    np.save(tmp_path / "clip.npy", np.random.default_rng(0).standard_normal((4, 6)))
+    (tmp_path / "clip.txt").write_text("photo3\nphoto2\nphoto1\nphoto0\n")
+    np.save(tmp_path / "query.npy", np.ones(6))
+    arguments = ["--checkpoint", world / "checkpoint", "--visual", world / "regions"]
+    own = ["--vectors", tmp_path / "clip.npy"]
+    found = []
+    for name, milvus in (("plain", []), ("milvus", ["--milvus", tmp_path / "milvus.db"])):
+        code, text, err = run("index", *arguments, *own, "--out", tmp_path / name, *milvus)
+        assert code == 3, err
+        assert "4 items added, 0 replaced, 0 kept, 2 failed" in text
+        assert "photo4: no vector with this id" in text
+        query = ["--vector", tmp_path / "query.npy", "--prefilter", 2, "--top-k", 2, "--json"]
+        code, text, err = run("search", tmp_path / name, "A dog", *query, *milvus)
+        assert (code, err) == (0, "")
+        found.append([(hit["id"], hit["score"]) for hit in json.loads(text)["hits"]])
+    assert found[0] == found[1]
+    assert "graphmatch_" in run("index", "info", tmp_path / "milvus")[1]
+    code, _, err = run("search", tmp_path / "plain", "A dog")
+    assert code == 1
+    assert "expected a vector of the query" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["search", "{index}", "A dog", "--where", "yaer > 3"], "expected a condition in SQL"),
+        (["search", "{index}"], "expected a caption"),
+        (["search", "{index}", ""], "expected a caption that has a graph"),
+        (["search", "{index}", "A dog", "--milvus", "a.db"], "made without Milvus"),
+        (["search", "{tmp}/nothing", "A dog"], "expected an index"),
+        (["index", "delete", "{index}"], "expected ids or --where"),
+        (["index", "recall", "{index}"], "queries by --captions alone"),
+        (["index", "--out", "{tmp}/x"], "one of --visual and --captions"),
+        (
+            [*BUILD, "--dtype", "float32"],
+            "made with",
+        ),
+        (
+            [*BUILD, "--dtype", "float23"],
+            "did you mean 'float32'",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said(run, index, world, tmp_path, arguments, message):
+    places = {"index": index, "tmp": tmp_path, "world": world}
+    code, _, err = run(*(argument.format(**places) for argument in arguments))
+    assert code == 1
+    assert message in err
+    assert "Traceback" not in err
+
+
+def test_the_checkpoint_must_be_that_of_the_index(run, index, world, tmp_path):
+    vocabulary = Vocabulary((*SCAN_SPECIALS, "a"), "<unk>")
+    config = SCANConfig(vocabulary=len(vocabulary), feature_size=5, word_size=3, embed_size=4)
+    save_checkpoint(tmp_path / "other", SCAN(config), vocabulary)
+    code, _, err = run("search", index, "A dog", "--checkpoint", tmp_path / "other")
+    assert code == 1
+    assert "expected the checkpoint that encoded the index" in err
