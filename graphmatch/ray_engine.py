@@ -7,6 +7,7 @@ import logging
 import os
 import pickle
 import secrets
+import socket
 import sys
 import warnings
 from collections import Counter
@@ -25,6 +26,7 @@ Result = TypeVar("Result")
 _TRIES = 3  # of a block whose workers die; Ray itself never gives up
 _WAVE = 1024  # blocks that wait in the object store at most; it spills to disk
 _STORE_BYTES = 500 * 2**20  # object store of a Ray that is started here
+_PATIENCE = 10  # seconds to wait for a cluster's first answer
 _LOGGERS = ("ray", "ray.data")
 
 
@@ -69,7 +71,7 @@ def ray_blocks(
     if first is None:
         return
     packed = pickle.dumps(function)
-    with _quiet(), _running(ray, workers, address):
+    with _quiet(address), _running(ray, workers, address):
         wave: list[tuple[int, Block]] = [first, *islice(remaining, _WAVE - 1)]
         while wave:
             yield from _wave(ray, packed, wave, workers=workers, gpus=gpus)
@@ -184,6 +186,8 @@ def _running(ray: Any, workers: int, address: str | None) -> Iterator[None]:
             "include_dashboard": False,
             "object_store_memory": _STORE_BYTES,
         }
+    else:
+        _check_reachable(address)
     try:
         ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
     except (ConnectionError, ValueError, RuntimeError) as error:
@@ -194,8 +198,19 @@ def _running(ray: Any, workers: int, address: str | None) -> Iterator[None]:
         ray.shutdown()
 
 
+def _check_reachable(address: str) -> None:
+    """Raise `ConfigError` if nothing answers at HOST:PORT: Ray itself tries for many minutes."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if not port.isdecimal():
+        return  # auto, or a name that Ray knows
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE).close()
+    except (OSError, OverflowError) as error:
+        raise ConfigError(f"expected a cluster of Ray at {address} (got {error})") from error
+
+
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet(address: str | None) -> Iterator[None]:
     """Ray without its messages, and this process afterwards as it was before."""
     from ray.data import DataContext
 
@@ -205,7 +220,9 @@ def _quiet() -> Iterator[None]:
     shown = context.enable_progress_bars, context.print_on_execution_start
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
-    if not any(name.startswith("RAY_AUTH_") for name in environment):
+    # it calls an error that the actors of Ray Data can be restarted
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    if address is None and not any(name.startswith("RAY_AUTH_") for name in environment):
         # a Ray that is started here wants a token, else anyone near could use its workers; without
         # this one, it would leave one in the home folder
         os.environ["RAY_AUTH_TOKEN"] = _token()

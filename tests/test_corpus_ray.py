@@ -40,7 +40,7 @@ pytest.importorskip("ray")
 def ray():
     """One Ray of two cores for the tests of this file that do not start their own."""
     ray = _import_ray()
-    with _quiet(), _running(ray, 2, None):
+    with _quiet(None), _running(ray, 2, None):
         yield ray
 
 
@@ -82,6 +82,11 @@ def workers():
     """Processes of Ray's actors that do blocks."""
     children = psutil.Process().children(recursive=True)
     return [child for child in children if "MapWorker" in " ".join(child.cmdline())]
+
+
+def test_a_cluster_that_is_not_there_is_an_error_at_once():
+    with pytest.raises(ConfigError, match=r"Ray at 127\.0\.0\.1:1 \(got .*refused"):
+        list(ray_blocks(operator.neg, [1], address="127.0.0.1:1"))
 
 
 def test_blocks_are_done_as_on_local_processes(ray):
