@@ -9,18 +9,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from graphmatch.bootstrap import bootstrap_interval, paired_difference
+    from graphmatch.caption_set import CaptionSet
     from graphmatch.checkpoint import load_checkpoint, save_checkpoint
     from graphmatch.clip_job import extract_clips
     from graphmatch.clips.frame_selection import select_frames
     from graphmatch.clips.sampling import Sampling
     from graphmatch.clips.video_sources import find_videos
     from graphmatch.columns import GraphColumns
+    from graphmatch.compositional import CompositionalReport, compositional_report
     from graphmatch.convert import convert_features
     from graphmatch.datasets.caption_ids import caption_ids
     from graphmatch.datasets.captions import Caption, read_captions
     from graphmatch.datasets.dataset import DataSet, Visual
     from graphmatch.datasets.interbert_inputs import InterBertInputs, InterBertReader
     from graphmatch.datasets.role_limits import limit_roles
+    from graphmatch.encode import encode_texts, encode_visuals
     from graphmatch.encoded import Encoded
     from graphmatch.errors import CheckpointError, ConfigError, FormatError, GraphError, ParseError
     from graphmatch.evaluate import (
@@ -30,6 +34,8 @@ if TYPE_CHECKING:
         evaluate_tiles,
         evaluate_unique,
     )
+    from graphmatch.evaluation_report import EvaluationReport, Resampling
+    from graphmatch.explanation import Explanation
     from graphmatch.export import export_store
     from graphmatch.feature_record import FeatureRecord
     from graphmatch.feature_store import FeatureStore
@@ -54,12 +60,14 @@ if TYPE_CHECKING:
     from graphmatch.nn.polar_kernel import PolarKernels
     from graphmatch.nn.role_attention import RoleAttention
     from graphmatch.official_checkpoint import import_official
+    from graphmatch.pair_set import PairSet
     from graphmatch.parse import Argument, Frame, Parse
     from graphmatch.parse_job import parse_captions
     from graphmatch.parsers import load_parser
     from graphmatch.parsers.dependencies import dependency_graph
     from graphmatch.parsers.roles import role_graph
     from graphmatch.plot import graph_svg, save_pictures
+    from graphmatch.protocol import Protocol
     from graphmatch.region_job import RegionChoice, extract_regions
     from graphmatch.regions.annotated import AnnotatedDetector
     from graphmatch.regions.base import Photo, Regions
@@ -79,6 +87,8 @@ if TYPE_CHECKING:
     from graphmatch.rows import CaptionRow
     from graphmatch.scoring import recomputed_scores, score_matrix, score_tiles
     from graphmatch.store import GraphStore
+    from graphmatch.train_config import TrainConfig, training_config
+    from graphmatch.train_report import TrainReport
     from graphmatch.vocab import Vocabulary
 
 _MODULES = {
@@ -86,11 +96,15 @@ _MODULES = {
     "Argument": "graphmatch.parse",
     "Caption": "graphmatch.datasets.captions",
     "CaptionRow": "graphmatch.rows",
+    "CaptionSet": "graphmatch.caption_set",
     "CheckpointError": "graphmatch.errors",
     "ClipGraph": "graphmatch.graphs.clip",
+    "CompositionalReport": "graphmatch.compositional",
     "ConfigError": "graphmatch.errors",
     "DataSet": "graphmatch.datasets.dataset",
     "Encoded": "graphmatch.encoded",
+    "EvaluationReport": "graphmatch.evaluation_report",
+    "Explanation": "graphmatch.explanation",
     "FeatureRecord": "graphmatch.feature_record",
     "FeatureStore": "graphmatch.feature_store",
     "FeatureWriter": "graphmatch.feature_writer",
@@ -116,32 +130,41 @@ _MODULES = {
     "Matcher": "graphmatch.models.matcher",
     "OnnxDetector": "graphmatch.regions.onnx_detector",
     "OnnxInput": "graphmatch.regions.onnx_detector",
+    "PairSet": "graphmatch.pair_set",
     "Parse": "graphmatch.parse",
     "ParseError": "graphmatch.errors",
     "Photo": "graphmatch.regions.base",
     "PolarKernels": "graphmatch.nn.polar_kernel",
     "Projection": "graphmatch.regions.projection",
+    "Protocol": "graphmatch.protocol",
     "RegionChoice": "graphmatch.region_job",
     "RegionDescriber": "graphmatch.regions.describe",
     "RegionGraph": "graphmatch.graphs.region",
     "Regions": "graphmatch.regions.base",
+    "Resampling": "graphmatch.evaluation_report",
     "RetrievalReport": "graphmatch.retrieval_report",
     "RoleAttention": "graphmatch.nn.role_attention",
     "SCAN": "graphmatch.models.scan",
     "SCANConfig": "graphmatch.models.scan",
     "Sampling": "graphmatch.clips.sampling",
     "TextGraph": "graphmatch.graphs.text",
+    "TrainConfig": "graphmatch.train_config",
+    "TrainReport": "graphmatch.train_report",
     "Visual": "graphmatch.datasets.dataset",
     "Vocabulary": "graphmatch.vocab",
     "add_marks": "graphmatch.graphs.words",
     "average_scores": "graphmatch.evaluate",
+    "bootstrap_interval": "graphmatch.bootstrap",
     "box_location": "graphmatch.regions.location",
     "caption_ids": "graphmatch.datasets.caption_ids",
     "complete_edges": "graphmatch.regions.neighbours",
+    "compositional_report": "graphmatch.compositional",
     "convert_features": "graphmatch.convert",
     "decode_photo": "graphmatch.regions.photo",
     "dependency_graph": "graphmatch.parsers.dependencies",
     "edge_polar": "graphmatch.regions.polar",
+    "encode_texts": "graphmatch.encode",
+    "encode_visuals": "graphmatch.encode",
     "evaluate_folds": "graphmatch.evaluate",
     "evaluate_scores": "graphmatch.evaluate",
     "evaluate_tiles": "graphmatch.evaluate",
@@ -162,6 +185,7 @@ _MODULES = {
     "mask_regions": "graphmatch.masking.regions",
     "mask_tokens": "graphmatch.masking.tokens",
     "nearest_edges": "graphmatch.regions.neighbours",
+    "paired_difference": "graphmatch.bootstrap",
     "pairwise_polar": "graphmatch.regions.polar",
     "parse_captions": "graphmatch.parse_job",
     "picodet": "graphmatch.regions.picodet",
@@ -175,6 +199,7 @@ _MODULES = {
     "score_matrix": "graphmatch.scoring",
     "score_tiles": "graphmatch.scoring",
     "select_frames": "graphmatch.clips.frame_selection",
+    "training_config": "graphmatch.train_config",
     "word_graph": "graphmatch.graphs.words",
 }
 
@@ -187,11 +212,15 @@ __all__ = [
     "Argument",
     "Caption",
     "CaptionRow",
+    "CaptionSet",
     "CheckpointError",
     "ClipGraph",
+    "CompositionalReport",
     "ConfigError",
     "DataSet",
     "Encoded",
+    "EvaluationReport",
+    "Explanation",
     "FeatureRecord",
     "FeatureStore",
     "FeatureWriter",
@@ -214,31 +243,40 @@ __all__ = [
     "Matcher",
     "OnnxDetector",
     "OnnxInput",
+    "PairSet",
     "Parse",
     "ParseError",
     "Photo",
     "PolarKernels",
     "Projection",
+    "Protocol",
     "RegionChoice",
     "RegionDescriber",
     "RegionGraph",
     "Regions",
+    "Resampling",
     "RetrievalReport",
     "RoleAttention",
     "SCANConfig",
     "Sampling",
     "TextGraph",
+    "TrainConfig",
+    "TrainReport",
     "Visual",
     "Vocabulary",
     "add_marks",
     "average_scores",
+    "bootstrap_interval",
     "box_location",
     "caption_ids",
     "complete_edges",
+    "compositional_report",
     "convert_features",
     "decode_photo",
     "dependency_graph",
     "edge_polar",
+    "encode_texts",
+    "encode_visuals",
     "evaluate_folds",
     "evaluate_scores",
     "evaluate_tiles",
@@ -259,6 +297,7 @@ __all__ = [
     "mask_regions",
     "mask_tokens",
     "nearest_edges",
+    "paired_difference",
     "pairwise_polar",
     "parse_captions",
     "picodet",
@@ -272,6 +311,7 @@ __all__ = [
     "score_matrix",
     "score_tiles",
     "select_frames",
+    "training_config",
     "word_graph",
 ]
 
