@@ -73,7 +73,9 @@ def _join(block: Block, metadata: MetadataFile | None) -> pa.Table | None:
     if metadata is None:
         return block.metadata
     found = metadata.take(block.ids)
-    for name in block.metadata.column_names if block.metadata is not None else ():
+    if block.metadata is None:
+        return found
+    for name in block.metadata.column_names:
         if name in found.column_names:
             raise ConfigError(f"{metadata.path}: expected another name than {name!r}")
         found = found.append_column(name, block.metadata[name])

@@ -62,13 +62,10 @@ def encoded_to_rows(
             raise GraphError(f"{tensor.name}: expected {list(tensor.rest)} numbers (got {got})")
         columns[tensor.column] = _pack(ids, value, mask, tensor)
     for entry in schema:
-        if entry.name not in columns:
-            known = metadata is not None and entry.name in metadata.column_names
-            columns[entry.name] = (
-                metadata[entry.name].cast(entry.type)
-                if metadata is not None and known
-                else pa.nulls(len(ids), entry.type)
-            )
+        if metadata is not None and entry.name in metadata.column_names:
+            columns[entry.name] = metadata[entry.name].cast(entry.type)
+        elif entry.name not in columns:
+            columns[entry.name] = pa.nulls(len(ids), entry.type)
     return pa.table([columns[entry.name] for entry in schema], schema=schema)
 
 

@@ -137,7 +137,8 @@ class VectorFile:
         Returns:
             [n, D] copies.
         """
-        return self.array[[self._places[key] for key in ids]]
+        found: NDArray[Any] = self.array[[self._places[key] for key in ids]]
+        return found
 
 
 def chosen(block: Block, vectors: VectorFile) -> Block:

@@ -14,7 +14,8 @@ from graphmatch.models.scan import SCAN, SCANConfig
 from graphmatch.store import GraphStore
 from graphmatch.vocab import SCAN_SPECIALS, Vocabulary
 
-BUILD = "index --out {index} --checkpoint {world}/checkpoint --visual {world}/regions".split()
+BUILD = ["index", "--out", "{index}", "--checkpoint", "{world}/checkpoint"]
+BUILD += ["--visual", "{world}/regions"]
 
 
 @pytest.fixture(scope="module")
