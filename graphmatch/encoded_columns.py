@@ -144,5 +144,6 @@ def _read_tensor(
         start = ends[number - 1] if number else 0
         if end - start != int(np.prod(sizes)):
             raise FormatError(f"{name}: expected {sizes} numbers (got {end - start})")
-        result[(number, *map(slice, sizes))] = flat[start:end].reshape(sizes)
+        part = tuple(slice(size) for size in sizes)
+        result[(number, *part)] = flat[start:end].reshape(sizes)
     return torch.from_numpy(result)

@@ -127,7 +127,7 @@ def regions(
             models=partial(
                 _load_models,
                 detector,
-                phrases=phrase or (),
+                phrases=tuple(phrase or ()),
                 least_score=least_score,
                 features=features,
                 projection=projection,
