@@ -129,7 +129,9 @@ def store_recall(index: MatchIndex, recall: PrefilterRecall) -> None:
     """
     rows = pa.table({"report": [json.dumps(recall.values())]})
     with index.lock:
-        connect(index.path).create_table(_TABLE, data=rows, mode="overwrite")
+        database = connect(index.path)
+        there = _TABLE in database.list_tables().tables
+        database.create_table(_TABLE, data=rows, mode="overwrite" if there else "create")
 
 
 def stored_recall(index: MatchIndex) -> PrefilterRecall | None:

@@ -126,7 +126,8 @@ class VectorFile:
         return key in self._places
 
     def __getitem__(self, key: str) -> NDArray[Any]:
-        return self.array[self._places[key]]
+        found: NDArray[Any] = self.array[self._places[key]]
+        return found
 
     def take(self, ids: Sequence[str]) -> NDArray[Any]:
         """Vectors of some items.
