@@ -145,5 +145,5 @@ def _read_tensor(
         if end - start != int(np.prod(sizes)):
             raise FormatError(f"{name}: expected {sizes} numbers (got {end - start})")
         part = tuple(slice(size) for size in sizes)
-        result[(number, *part)] = flat[start:end].reshape(sizes)
+        result[number][part] = flat[start:end].reshape(sizes)
     return torch.from_numpy(result)

@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import operator
 import os
+import sys
 
 import pytest
 
 from graphmatch.corpus import map_blocks
+from graphmatch.errors import ConfigError
+from graphmatch.ray_engine import ray_blocks
 
 
 class Counted:
@@ -76,3 +79,9 @@ def test_map_blocks_gives_a_worker_one_thread(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     names = ["__import__('os').environ['OMP_NUM_THREADS']"]
     assert list(map_blocks(eval, names, processes=2)) == ["1"]
+
+
+def test_ray_that_is_not_installed_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ConfigError, match=r"pip install 'graphmatch\[ray\]'"):
+        list(ray_blocks(operator.neg, [1]))
