@@ -129,8 +129,11 @@ class LanceTable:
         Args:
             rows: of the table's schema; no id twice.
             new: none of the ids is there, which is faster.
+
+        Raises:
+            OSError: it could not be written; nothing was changed.
         """
-        with self.lock:
+        with self._writing():
             if new:
                 self._table.add(rows)
                 return
@@ -155,7 +158,7 @@ class LanceTable:
         Raises:
             ConfigError: a wrong condition.
         """
-        with self.lock, self._conditions(where):
+        with self._writing(), self._conditions(where):
             self._table.delete(bracketed(where))
 
     def search(
@@ -305,7 +308,7 @@ class LanceTable:
         """Build (again) the index of vectors, IVF-HNSW with 8 bits a number, and that of ids."""
         from lancedb.index import BTree, HnswSq
 
-        with self.lock:
+        with self._writing():
             self._table.create_index(ID, config=BTree())
             self._table.create_index(VECTOR, config=HnswSq(distance_type="cosine"))
 
@@ -315,8 +318,20 @@ class LanceTable:
         Args:
             keep: age from which older versions of the table are thrown away.
         """
-        with self.lock:
+        with self._writing():
             self._table.optimize(cleanup_older_than=max(keep, timedelta(milliseconds=1)))
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """One change; what LanceDB says of a full or a broken disk."""
+        with self.lock:
+            try:
+                yield
+            except RuntimeError as error:
+                raise OSError(
+                    f"{self.uri}: nothing was changed, as the index could not be written "
+                    f"({brief(error)})"
+                ) from error
 
     @contextmanager
     def _conditions(self, where: str | None) -> Iterator[None]:

@@ -123,3 +123,17 @@ def test_a_run_killed_before_its_first_transaction_starts_again(tmp_path):
     (data / "half.lance").write_bytes(b"half")
     assert len(new(tmp_path / "index")) == BATCH
     check(tmp_path / "index", {0}, set())
+
+
+def test_what_cannot_be_written_changes_nothing(tmp_path, monkeypatch):
+    index = new(tmp_path / "index")
+
+    def fail(*arguments):
+        raise RuntimeError(
+            "lance error: No space left on device, /somewhere/lance/src/local.rs:7:3"
+        )
+
+    monkeypatch.setattr(index.table, "_table", type("Full", (), {"add": fail})())
+    with pytest.raises(OSError, match=r"nothing was changed.*No space left on device\)"):
+        index.table.add(pa.table({"id": ["a"]}), new=True)
+    check(tmp_path / "index", {0}, set())

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ import pytest
 from graphmatch.checkpoint import save_checkpoint
 from graphmatch.feature_record import FeatureRecord
 from graphmatch.feature_writer import FeatureWriter
+from graphmatch.lance_table import LanceTable
 from graphmatch.models.scan import SCAN, SCANConfig
 from graphmatch.store import GraphStore
 from graphmatch.vocab import SCAN_SPECIALS, Vocabulary
@@ -161,3 +165,29 @@ def test_the_checkpoint_must_be_that_of_the_index(run, index, world, tmp_path):
     code, _, err = run("search", index, "A dog", "--checkpoint", tmp_path / "other")
     assert code == 1
     assert "expected the checkpoint that encoded the index" in err
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_where_it_stopped(run, world, tmp_path):
+    random = np.random.default_rng(3)
+    with FeatureWriter(tmp_path / "many", kind="regions", job={}) as writer:
+        for number in range(20_000):
+            columns = {
+                "box": np.array([[0, 0, 4, 3]], dtype=np.float32),
+                "feature": random.standard_normal((1, 5)).astype(np.float32),
+                "size": np.array([100, 100], dtype=np.int32),
+            }
+            writer.add(FeatureRecord(id=str(number), columns=columns))
+    arguments = ["index", "--checkpoint", world / "checkpoint", "--visual", tmp_path / "many"]
+    arguments += ["--out", tmp_path / "index", "--no-vector-index"]
+    command = [sys.executable, "-m", "graphmatch.cli.main", *map(str, arguments)]
+    worker = subprocess.Popen(command, stdout=subprocess.PIPE)
+    while worker.poll() is None and not LanceTable.exists(tmp_path / "index"):
+        time.sleep(0.05)
+    worker.kill()
+    worker.communicate()
+    there = LanceTable.open(tmp_path / "index").count()
+    assert 0 < there < 20_000
+    code, out, _ = run(*arguments)
+    assert code == 0
+    assert f"{20_000 - there:,} items added, 0 replaced, {there:,} kept, 0 failed" in out
