@@ -19,13 +19,16 @@ if TYPE_CHECKING:
     from graphmatch.columns import GraphColumns
     from graphmatch.compositional import CompositionalReport, compositional_report
     from graphmatch.convert import convert_features
+    from graphmatch.corpus import map_blocks
     from graphmatch.datasets.caption_ids import caption_ids
     from graphmatch.datasets.captions import Caption, read_captions
     from graphmatch.datasets.dataset import DataSet, Visual
     from graphmatch.datasets.interbert_inputs import InterBertInputs, InterBertReader
     from graphmatch.datasets.role_limits import limit_roles
     from graphmatch.encode import encode_texts, encode_visuals
+    from graphmatch.encode_job import EncodeReport, encode_corpus
     from graphmatch.encoded import Encoded
+    from graphmatch.encoded_store import EncodedItems, read_encoded
     from graphmatch.errors import CheckpointError, ConfigError, FormatError, GraphError, ParseError
     from graphmatch.evaluate import (
         average_scores,
@@ -68,7 +71,9 @@ if TYPE_CHECKING:
     from graphmatch.parsers.roles import role_graph
     from graphmatch.plot import graph_svg, save_pictures
     from graphmatch.protocol import Protocol
+    from graphmatch.ray_engine import ray_blocks
     from graphmatch.region_job import RegionChoice, extract_regions
+    from graphmatch.region_shards import extract_region_shards
     from graphmatch.regions.annotated import AnnotatedDetector
     from graphmatch.regions.base import Photo, Regions
     from graphmatch.regions.describe import RegionDescriber
@@ -102,7 +107,9 @@ _MODULES = {
     "CompositionalReport": "graphmatch.compositional",
     "ConfigError": "graphmatch.errors",
     "DataSet": "graphmatch.datasets.dataset",
+    "EncodeReport": "graphmatch.encode_job",
     "Encoded": "graphmatch.encoded",
+    "EncodedItems": "graphmatch.encoded_store",
     "EvaluationReport": "graphmatch.evaluation_report",
     "Explanation": "graphmatch.explanation",
     "FeatureRecord": "graphmatch.feature_record",
@@ -163,6 +170,7 @@ _MODULES = {
     "decode_photo": "graphmatch.regions.photo",
     "dependency_graph": "graphmatch.parsers.dependencies",
     "edge_polar": "graphmatch.regions.polar",
+    "encode_corpus": "graphmatch.encode_job",
     "encode_texts": "graphmatch.encode",
     "encode_visuals": "graphmatch.encode",
     "evaluate_folds": "graphmatch.evaluate",
@@ -171,6 +179,7 @@ _MODULES = {
     "evaluate_unique": "graphmatch.evaluate",
     "export_store": "graphmatch.export",
     "extract_clips": "graphmatch.clip_job",
+    "extract_region_shards": "graphmatch.region_shards",
     "extract_regions": "graphmatch.region_job",
     "find_videos": "graphmatch.clips.video_sources",
     "graph_svg": "graphmatch.plot",
@@ -182,6 +191,7 @@ _MODULES = {
     "load_detector": "graphmatch.regions.load_detector",
     "load_parser": "graphmatch.parsers",
     "load_projection": "graphmatch.regions.projection",
+    "map_blocks": "graphmatch.corpus",
     "mask_regions": "graphmatch.masking.regions",
     "mask_tokens": "graphmatch.masking.tokens",
     "nearest_edges": "graphmatch.regions.neighbours",
@@ -189,7 +199,9 @@ _MODULES = {
     "pairwise_polar": "graphmatch.regions.polar",
     "parse_captions": "graphmatch.parse_job",
     "picodet": "graphmatch.regions.picodet",
+    "ray_blocks": "graphmatch.ray_engine",
     "read_captions": "graphmatch.datasets.captions",
+    "read_encoded": "graphmatch.encoded_store",
     "read_sources": "graphmatch.regions.photo_sources",
     "recomputed_scores": "graphmatch.scoring",
     "roi_pool": "graphmatch.regions.roi_pool",
@@ -218,7 +230,9 @@ __all__ = [
     "CompositionalReport",
     "ConfigError",
     "DataSet",
+    "EncodeReport",
     "Encoded",
+    "EncodedItems",
     "EvaluationReport",
     "Explanation",
     "FeatureRecord",
@@ -275,6 +289,7 @@ __all__ = [
     "decode_photo",
     "dependency_graph",
     "edge_polar",
+    "encode_corpus",
     "encode_texts",
     "encode_visuals",
     "evaluate_folds",
@@ -283,6 +298,7 @@ __all__ = [
     "evaluate_unique",
     "export_store",
     "extract_clips",
+    "extract_region_shards",
     "extract_regions",
     "find_videos",
     "graph_svg",
@@ -294,6 +310,7 @@ __all__ = [
     "load_detector",
     "load_parser",
     "load_projection",
+    "map_blocks",
     "mask_regions",
     "mask_tokens",
     "nearest_edges",
@@ -301,7 +318,9 @@ __all__ = [
     "pairwise_polar",
     "parse_captions",
     "picodet",
+    "ray_blocks",
     "read_captions",
+    "read_encoded",
     "read_sources",
     "recomputed_scores",
     "roi_pool",
