@@ -183,12 +183,15 @@ def _pack(
 
 def _unpack(rows: pa.Table, mask: NDArray[np.bool_], tensor: TensorColumn) -> torch.Tensor:
     dtype = np.dtype(tensor.dtype).newbyteorder("<")
-    content = b"".join(memoryview(value.as_buffer()) for value in rows[tensor.column])
-    flat = np.frombuffer(content, dtype=dtype).reshape(-1, *tensor.rest)
+    content = bytearray().join(memoryview(value.as_buffer()) for value in rows[tensor.column])
+    flat = np.frombuffer(content, dtype=dtype).astype(tensor.dtype, copy=False)
+    values = torch.from_numpy(flat.reshape(-1, *tensor.rest))
+    if tensor.dtype == "float16":
+        values = values.float()
     places = _places(mask, tensor.axes)
-    native = np.float32 if tensor.dtype == "float16" else np.dtype(tensor.dtype)
-    if places is None:
-        return torch.from_numpy(flat.astype(native))
-    padded = np.zeros((*places.shape, *tensor.rest), dtype=native)
-    padded[places] = flat
-    return torch.from_numpy(padded)
+    if places is None or places.all():  # no padding: a view
+        shape = (len(rows),) if places is None else places.shape
+        return values.reshape(*shape, *tensor.rest)
+    padded = values.new_zeros((*places.shape, *tensor.rest))
+    padded[torch.from_numpy(places)] = values
+    return padded
