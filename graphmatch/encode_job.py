@@ -16,8 +16,8 @@ from graphmatch.encode import CHUNK, encode_texts, encode_visuals
 from graphmatch.encoded import Encoded
 from graphmatch.encoded_store import FORMAT, EncodedPart, read_part, write_part
 from graphmatch.errors import CheckpointError, ConfigError, check_choice
+from graphmatch.parquet_part import part_name
 from graphmatch.store_folder import MANIFEST
-from graphmatch.store_format import part_name
 
 Side = Literal["text", "visual"]
 """Captions, or images and videos."""

@@ -10,8 +10,6 @@ was made and which shape the lists have.
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,8 +23,8 @@ from graphmatch.checkpoint import checkpoint_digest
 from graphmatch.encoded import Encoded
 from graphmatch.encoded_columns import read_columns, write_columns
 from graphmatch.errors import CheckpointError, FormatError
+from graphmatch.parquet_part import part_name, read_footer, write_table_part
 from graphmatch.store_folder import StoreFormat
-from graphmatch.store_format import FOOTER, ROW_GROUP, part_name
 
 FORMAT = StoreFormat(
     name="graphmatch-encoded",
@@ -176,19 +174,7 @@ def write_part(
         layout=layout,
     )
     footer = {name: getattr(whole, name) for name in EncodedPart.__slots__}
-    content = json.dumps({"version": FORMAT.version, **footer}).encode()
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        pq.write_table(
-            table.replace_schema_metadata({FOOTER: content}),
-            temporary,
-            compression="zstd",
-            row_group_size=ROW_GROUP,
-            write_page_checksum=True,
-        )
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_table_part(path, table, format=FORMAT, content=footer)
     return whole
 
 
@@ -205,15 +191,5 @@ def read_part(path: str | Path, *, verify: bool = False) -> EncodedPart | None:
     Raises:
         FormatError: a part of a newer format version.
     """
-    try:
-        metadata = pq.read_metadata(path)
-        footer = json.loads(metadata.metadata[FOOTER])
-        FORMAT.check_version(footer["version"], path)
-        part = EncodedPart(**{name: footer[name] for name in EncodedPart.__slots__})
-        if verify:
-            pq.read_table(path, page_checksum_verification=True)
-    except FormatError:
-        raise
-    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError):
-        return None
-    return part if metadata.num_rows == part.rows else None
+    content = read_footer(path, format=FORMAT, names=EncodedPart.__slots__, verify=verify)
+    return None if content is None else EncodedPart(**content)

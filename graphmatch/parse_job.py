@@ -16,6 +16,7 @@ from typing import Literal, get_args
 from graphmatch.corpus import Engine, map_blocks
 from graphmatch.datasets.captions import Caption
 from graphmatch.errors import ConfigError, check_choice
+from graphmatch.parquet_part import part_name
 from graphmatch.parse import Parse
 from graphmatch.parsers.base import Parser
 from graphmatch.parsers.dependencies import dependency_graph
@@ -25,7 +26,6 @@ from graphmatch.store_folder import MANIFEST
 from graphmatch.store_format import (
     FORMAT,
     PartSummary,
-    part_name,
     read_summary,
     write_manifest,
     write_part,

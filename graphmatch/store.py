@@ -16,8 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from graphmatch.errors import FormatError
+from graphmatch.parquet_part import FOOTER
 from graphmatch.rows import SCHEMA, CaptionRow, table_to_rows
-from graphmatch.store_format import FOOTER, FORMAT, read_manifest
+from graphmatch.store_format import FORMAT, read_manifest
 
 
 class GraphStore:

@@ -6,18 +6,13 @@ part. The footer of each part says which input it was made from; a rerun keeps t
 
 from __future__ import annotations
 
-import json
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from graphmatch.errors import FormatError
+from graphmatch.parquet_part import part_name, read_footer, write_table_part
 from graphmatch.rows import CaptionRow, rows_to_table
 from graphmatch.store_folder import MANIFEST, StoreFormat, check_kinds, damaged_manifest
 
@@ -30,10 +25,6 @@ FORMAT = StoreFormat(
     kinds=(("job", dict), ("counts", dict), ("parts", list), ("complete", bool)),
 )
 """Folders of caption graphs."""
-FOOTER = b"graphmatch"
-"""Key of a part's footer: JSON of its format version and its `PartSummary`."""
-ROW_GROUP = 256
-"""Rows that one random access reads."""
 _LISTED = 1000  # failures that the manifest lists by id
 _COUNTS = (("captions", int), ("failed", int), ("event_only", int))
 _PART_KEYS = (("file", str), ("rows", int), ("digest", str))
@@ -78,18 +69,6 @@ def summarise(rows: Sequence[CaptionRow], digest: str) -> PartSummary:
     )
 
 
-def part_name(number: int) -> str:
-    """File name of a part.
-
-    Args:
-        number: from 0.
-
-    Returns:
-        `part-00000.parquet` and so on.
-    """
-    return f"part-{number:05d}.parquet"
-
-
 def write_part(
     folder: str | Path, number: int, *, rows: Sequence[CaptionRow], digest: str
 ) -> PartSummary:
@@ -109,21 +88,8 @@ def write_part(
     """
     summary = summarise(rows, digest)
     content = {name: getattr(summary, name) for name in PartSummary.__slots__}
-    footer = {"version": FORMAT.version, **content}
-    table = rows_to_table(rows).replace_schema_metadata({FOOTER: json.dumps(footer).encode()})
     path = Path(folder) / part_name(number)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        pq.write_table(
-            table,
-            temporary,
-            compression="zstd",
-            row_group_size=ROW_GROUP,
-            write_page_checksum=True,
-        )
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_table_part(path, rows_to_table(rows), format=FORMAT, content=content)
     return summary
 
 
@@ -140,18 +106,8 @@ def read_summary(path: str | Path, *, verify: bool = False) -> PartSummary | Non
     Raises:
         FormatError: a part of a newer format version.
     """
-    try:
-        metadata = pq.read_metadata(path)
-        footer = json.loads(metadata.metadata[FOOTER])
-        FORMAT.check_version(footer["version"], path)
-        summary = PartSummary(**{name: footer[name] for name in PartSummary.__slots__})
-        if verify:
-            pq.read_table(path, page_checksum_verification=True)
-    except FormatError:
-        raise
-    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError):
-        return None
-    return summary if metadata.num_rows == summary.rows else None
+    content = read_footer(path, format=FORMAT, names=PartSummary.__slots__, verify=verify)
+    return None if content is None else PartSummary(**content)
 
 
 def write_manifest(

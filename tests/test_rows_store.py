@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from graphmatch.columns import KINDS, GraphColumns
 from graphmatch.errors import ConfigError, FormatError
+from graphmatch.parquet_part import part_name
 from graphmatch.parse import Argument, Frame, Parse
 from graphmatch.parsers.dependencies import dependency_graph
 from graphmatch.parsers.roles import role_graph
@@ -26,7 +27,6 @@ from graphmatch.store import GraphStore
 from graphmatch.store_format import (
     FORMAT,
     PartSummary,
-    part_name,
     read_manifest,
     read_summary,
     write_manifest,
