@@ -50,8 +50,13 @@ if TYPE_CHECKING:
     from graphmatch.graphs.text import TextGraph
     from graphmatch.graphs.words import add_marks, word_graph
     from graphmatch.import_report import ImportReport
+    from graphmatch.index import MatchIndex
+    from graphmatch.index_recall import PrefilterRecall, measure_recall
+    from graphmatch.index_report import IndexReport
+    from graphmatch.index_search import Hit
     from graphmatch.masking.regions import mask_regions
     from graphmatch.masking.tokens import mask_tokens
+    from graphmatch.milvus_prefilter import MilvusPrefilter
     from graphmatch.models.global_match import GlobalMatch, GlobalMatchConfig
     from graphmatch.models.gsmn import GSMN, GSMNConfig
     from graphmatch.models.hgr import HGR, HGRConfig
@@ -70,6 +75,7 @@ if TYPE_CHECKING:
     from graphmatch.parsers.dependencies import dependency_graph
     from graphmatch.parsers.roles import role_graph
     from graphmatch.plot import graph_svg, save_pictures
+    from graphmatch.prefilter import Candidate, Prefilter
     from graphmatch.protocol import Protocol
     from graphmatch.ray_engine import ray_blocks
     from graphmatch.region_job import RegionChoice, extract_regions
@@ -99,6 +105,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "AnnotatedDetector": "graphmatch.regions.annotated",
     "Argument": "graphmatch.parse",
+    "Candidate": "graphmatch.prefilter",
     "Caption": "graphmatch.datasets.captions",
     "CaptionRow": "graphmatch.rows",
     "CaptionSet": "graphmatch.caption_set",
@@ -127,14 +134,18 @@ _MODULES = {
     "HGR": "graphmatch.models.hgr",
     "HGRConfig": "graphmatch.models.hgr",
     "HistoryGraph": "graphmatch.graphs.history",
+    "Hit": "graphmatch.index_search",
     "IMRAM": "graphmatch.models.imram",
     "IMRAMConfig": "graphmatch.models.imram",
     "ImportReport": "graphmatch.import_report",
+    "IndexReport": "graphmatch.index_report",
     "InterBertInputs": "graphmatch.datasets.interbert_inputs",
     "InterBertReader": "graphmatch.datasets.interbert_inputs",
     "KernelConv": "graphmatch.nn.kernel_conv",
     "MatchBatch": "graphmatch.graphs.batch",
+    "MatchIndex": "graphmatch.index",
     "Matcher": "graphmatch.models.matcher",
+    "MilvusPrefilter": "graphmatch.milvus_prefilter",
     "OnnxDetector": "graphmatch.regions.onnx_detector",
     "OnnxInput": "graphmatch.regions.onnx_detector",
     "PairSet": "graphmatch.pair_set",
@@ -142,6 +153,8 @@ _MODULES = {
     "ParseError": "graphmatch.errors",
     "Photo": "graphmatch.regions.base",
     "PolarKernels": "graphmatch.nn.polar_kernel",
+    "Prefilter": "graphmatch.prefilter",
+    "PrefilterRecall": "graphmatch.index_recall",
     "Projection": "graphmatch.regions.projection",
     "Protocol": "graphmatch.protocol",
     "RegionChoice": "graphmatch.region_job",
@@ -194,6 +207,7 @@ _MODULES = {
     "map_blocks": "graphmatch.corpus",
     "mask_regions": "graphmatch.masking.regions",
     "mask_tokens": "graphmatch.masking.tokens",
+    "measure_recall": "graphmatch.index_recall",
     "nearest_edges": "graphmatch.regions.neighbours",
     "paired_difference": "graphmatch.bootstrap",
     "pairwise_polar": "graphmatch.regions.polar",
@@ -222,6 +236,7 @@ __all__ = [
     "SCAN",
     "AnnotatedDetector",
     "Argument",
+    "Candidate",
     "Caption",
     "CaptionRow",
     "CaptionSet",
@@ -248,13 +263,17 @@ __all__ = [
     "GraphStore",
     "HGRConfig",
     "HistoryGraph",
+    "Hit",
     "IMRAMConfig",
     "ImportReport",
+    "IndexReport",
     "InterBertInputs",
     "InterBertReader",
     "KernelConv",
     "MatchBatch",
+    "MatchIndex",
     "Matcher",
+    "MilvusPrefilter",
     "OnnxDetector",
     "OnnxInput",
     "PairSet",
@@ -262,6 +281,8 @@ __all__ = [
     "ParseError",
     "Photo",
     "PolarKernels",
+    "Prefilter",
+    "PrefilterRecall",
     "Projection",
     "Protocol",
     "RegionChoice",
@@ -313,6 +334,7 @@ __all__ = [
     "map_blocks",
     "mask_regions",
     "mask_tokens",
+    "measure_recall",
     "nearest_edges",
     "paired_difference",
     "pairwise_polar",
