@@ -1,6 +1,8 @@
 # `make demo` and `make test` do everything on a machine with Python 3.11, pip and make.
 PYTHON ?= python3
 BIN := .venv/bin
+# tests side by side; the threads of one would be in the way of another
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
 DATA ?= datasets/samples
 SCENES := datasets/samples/scenes
 DETECTOR ?=
@@ -27,10 +29,10 @@ demo: venv
 	@echo "Open graphs.html, regions.html and clips.html in demo/ with a browser."
 
 test: venv
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 check: lint
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 lint: venv
 	$(BIN)/ruff check .
