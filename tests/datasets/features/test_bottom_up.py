@@ -145,7 +145,7 @@ def test_a_truncated_line_is_a_failed_record(official):
     [
         (b"a\tb\tc\n", "expected 6, 7 or 10 columns"),
         (b"\xff\xfe\x00\x01" * 50, "expected 6, 7 or 10 columns"),
-        (gzip.compress(b"abc")[:-6], "gzip"),
+        (gzip.compress(b"abc", mtime=0)[:-6], "gzip"),
         (b"\x1f\x8bnonsense", "gzip"),
     ],
 )
