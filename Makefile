@@ -26,7 +26,8 @@ demo: venv
 	$(BIN)/graphmatch clips datasets/samples/park.mp4 --seconds 1 --fps 2 --out demo/clips
 	$(BIN)/graphmatch show park --store demo/clips --source datasets/samples/park.mp4 \
 		--out demo/clips.html --force
-	sed -n '/^```sh/,/^```/{/^```/d;p;}' docs/quickstart.md | PATH="$(CURDIR)/$(BIN):$$PATH" sh -eux
+	PATH="$(CURDIR)/$(BIN):$$PATH" sh -euxc \
+		"$$(sed -n '/^```sh/,/^```/{/^```/d;p;}' docs/quickstart.md)"
 	@echo "Open demo/*.html and demo/shapes/explained.html with a browser."
 
 test: venv
