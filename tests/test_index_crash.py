@@ -17,6 +17,8 @@ from tests.index_worker import BATCH, STATE, ids, update
 from tests.index_world import random_items
 from tests.tiny_models import tiny_model
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -89,7 +91,6 @@ def test_what_was_acknowledged_is_there_after_a_kill(tmp_path):
     crash(tmp_path / "index", kills=3, seed=0)
 
 
-@pytest.mark.slow
 def test_many_kills(tmp_path):
     crash(tmp_path / "index", kills=24, seed=100)
 
@@ -112,7 +113,6 @@ def test_readers_see_whole_states_during_updates(tmp_path):
     read_beside(tmp_path / "index", readers=2, rounds=20)
 
 
-@pytest.mark.slow
 def test_eight_readers(tmp_path):
     read_beside(tmp_path / "index", readers=8, rounds=150)
 

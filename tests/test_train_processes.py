@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from tests.train_forks import CASES
 
+pytestmark = pytest.mark.slow
 # what these get is rounding noise, which Adam makes steps of: softmax does not see them
 NO_GRADIENT = ("event.linear.bias", "key.bias")
 ROOT = Path(__file__).resolve().parent.parent
@@ -73,6 +74,5 @@ def test_killed_at_random_moments_equals_uninterrupted(runs):
     check_killed(runs, 3)
 
 
-@pytest.mark.slow
 def test_killed_ten_times_at_random_moments_equals_uninterrupted(tmp_path):
     check_killed(run_forks(tmp_path, 10), 10)

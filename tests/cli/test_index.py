@@ -106,6 +106,7 @@ def test_captions_are_a_gallery_too(run, world, store, tmp_path):
     assert "--image and --visual" in err
 
 
+@pytest.mark.slow
 def test_own_vectors_and_milvus(run, world, tmp_path):
     np.save(tmp_path / "clip.npy", np.random.default_rng(0).standard_normal((4, 6)))
     (tmp_path / "clip.txt").write_text("photo3\nphoto2\nphoto1\nphoto0\n")
