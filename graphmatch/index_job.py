@@ -54,7 +54,8 @@ def index_blocks(
                 progress(len(block.failures))
             if vectors is not None:
                 block = chosen(block, vectors)
-            report += IndexReport(failures=block.failures) + index.add(
+            bare = 0 if metadata is None else metadata.missing(block.ids)
+            report += IndexReport(failures=block.failures, bare=bare) + index.add(
                 block.ids,
                 block.graphs,
                 metadata=_join(block, metadata),

@@ -129,14 +129,15 @@ def sample_queries(
 
 
 def hit_values(index: MatchIndex, hits: Sequence[Hit]) -> list[dict[str, Any]]:
-    """Hits with the metadata of their items.
+    """Hits with the metadata of their items, which may have any names.
 
     Args:
         index: that was searched.
         hits: what was found.
 
     Returns:
-        For each hit its fields and the columns of its item; None for an item deleted meanwhile.
+        For each hit its fields, and as `metadata` the columns of its item; None for each column of
+        an item that was deleted meanwhile.
     """
     names = index.metadata.names
     rows = index.table.take([hit.id for hit in hits], columns=[ID, *names]).to_pylist()
@@ -147,7 +148,7 @@ def hit_values(index: MatchIndex, hits: Sequence[Hit]) -> list[dict[str, Any]]:
             "id": hit.id,
             "score": hit.score,
             "prefilter_score": hit.prefilter_score,
-            **{name: found.get(hit.id, {}).get(name) for name in names},
+            "metadata": {name: found.get(hit.id, {}).get(name) for name in names},
         }
         for hit in hits
     ]

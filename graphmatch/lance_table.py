@@ -23,6 +23,7 @@ TABLE = "items"
 DISTANCE = "_distance"
 _TRIES = 5  # of a read whose files a compaction took away
 _STATEMENT = 10_000  # ids of a statement
+_CONDITION = "applying filter expression"  # what LanceDB says of one that fails on a row
 _T = TypeVar("_T")
 
 
@@ -338,8 +339,10 @@ class LanceTable:
         """Errors of a condition that the user wrote."""
         try:
             yield
-        except ValueError as error:
+        except (ValueError, RuntimeError) as error:
             if where is None or isinstance(error, ConfigError | FormatError):
+                raise
+            if isinstance(error, RuntimeError) and _CONDITION not in str(error):
                 raise
             own = (VECTOR, *(name for name in self._table.schema.names if name.startswith("_")))
             names = [name for name in self._table.schema.names if name not in own]
@@ -365,7 +368,9 @@ class LanceTable:
         except (ValueError, RuntimeError, OSError) as error:
             raise self._damaged(error) from error
 
-    def _damaged(self, error: Exception) -> FormatError:
+    def _damaged(self, error: Exception) -> ValueError:
+        if _CONDITION in str(error):  # not the index: a division by zero, see _conditions
+            return ValueError(str(error))
         return FormatError(
             f"{self.uri}: the index is damaged ({brief(error)}); restore it or build it again"
         )

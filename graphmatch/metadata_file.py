@@ -38,6 +38,8 @@ class MetadataFile:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         check_choice("kind of metadata file", self.path.suffix, SUFFIXES)
+        if not self.path.is_file():
+            raise FormatError(f"{path}: no such file")
         try:
             table = _read(self.path)
         except pa.ArrowException as error:
@@ -76,6 +78,14 @@ class MetadataFile:
         """
         places = pc.index_in(pa.array(ids, pa.string()), value_set=self._ids)
         return self._table.take(places)
+
+    def missing(self, ids: Sequence[str]) -> int:
+        """How many items have no row.
+
+        Args:
+            ids: of the items.
+        """
+        return int(pc.index_in(pa.array(ids, pa.string()), value_set=self._ids).null_count)
 
 
 def _read(path: Path) -> pa.Table:

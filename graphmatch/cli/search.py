@@ -57,13 +57,15 @@ def search(
 
     index = open_index(path, checkpoint, milvus=milvus)
     if index.header.side == "visual":
-        if text is None:
-            raise ConfigError(f"{path}: expected a caption: the gallery is images or videos")
+        if text is None or image is not None:
+            raise ConfigError(f"{path}: expected a caption alone: the gallery is images or videos")
         text = sys.stdin.read().strip() if text == "-" else text
         query = text_query(index, text, parser=parser, model=model, mode=mode)
     else:
-        if image is None or visual is None:
-            raise ConfigError(f"{path}: expected --image and --visual: the gallery is captions")
+        if image is None or visual is None or text is not None:
+            raise ConfigError(
+                f"{path}: expected --image and --visual alone: the gallery is captions"
+            )
         store = FeatureStore(visual)
         if image not in store:
             raise ConfigError(f"{visual}: expected an id of the store (got {image!r})")
@@ -81,12 +83,15 @@ def search(
         found = {"hits": values, "recall": None if measured is None else measured.values()}
         typer.echo(json.dumps(found, ensure_ascii=False, default=str))
         return
-    width = max([4, *(len(hit.id) for hit in hits)])
+    width = min(40, max([4, *(len(hit.id) for hit in hits)]))
     typer.echo(f"{'rank':>4}  {'score':>8}  {'prefilter':>9}  {'item':<{width}}")
     for hit, row in zip(hits, values, strict=True):
-        more = "  ".join(f"{name}={row[name]}" for name in index.metadata.names)
+        more = "  ".join(f"{name}={value}" for name, value in row["metadata"].items())
         line = f"{hit.rank:>4}  {hit.score:>8.4f}  {hit.prefilter_score:>9.4f}  {hit.id:<{width}}"
-        typer.echo(f"{line}  {more}".rstrip())
+        # an item is one line, whatever its texts hold
+        typer.echo("".join(c if c.isprintable() else " " for c in f"{line}  {more}").rstrip())
+    if not hits:
+        typer.echo("nothing found" if where is None else "nothing found that meets the condition")
     if measured is None:
         typer.echo("recall of the prefilter not measured; graphmatch index recall does it")
     else:

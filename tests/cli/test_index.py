@@ -68,7 +68,8 @@ def test_search_prints_hits_and_the_recall(run, index, world, store):
     assert "of 5 items, 3 queries" in out
     code, out, _ = run("search", index, "-", "--json", "--where", "year > 2000", stdin=b"A dog")
     found = json.loads(out)
-    assert {hit["id"]: hit["year"] for hit in found["hits"]} == {"photo1": 2001, "photo2": 2002}
+    years = {hit["id"]: hit["metadata"]["year"] for hit in found["hits"]}
+    assert years == {"photo1": 2001, "photo2": 2002}
     assert [hit["rank"] for hit in found["hits"]] == [1, 2]
     assert found["recall"]["queries"] == 3
     assert run("index", "delete", index, "photo4")[0] == 0
@@ -99,11 +100,29 @@ def test_captions_are_a_gallery_too(run, world, store, tmp_path):
     code, text, _ = run("search", out, "--image", "photo1", "--visual", world / "regions", "--json")
     hits = json.loads(text)["hits"]
     rows = {row.id: row.text for row in GraphStore(store)}
-    assert {hit["id"]: hit["caption"] for hit in hits} == rows
+    assert {hit["id"]: hit["metadata"]["caption"] for hit in hits} == rows
     assert run("index", "recall", out, "--visual", world / "regions")[0] == 0
     code, _, err = run("search", out, "A dog")
     assert code == 1
     assert "--image and --visual" in err
+    code, _, err = run("search", out, "A dog", "--image", "photo1", "--visual", world / "regions")
+    assert code == 1
+    assert "--image and --visual alone" in err
+
+
+def test_metadata_may_have_the_names_of_a_hit_and_any_text(run, world, tmp_path):
+    rows = [{"id": "photo1", "score": 7, "rank": "a\nb\x1b[0m"}, {"id": "9", "score": 8}]
+    (tmp_path / "more.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
+    arguments = [one.format(index=tmp_path / "index", world=world) for one in BUILD]
+    code, text, _ = run(*arguments, "--metadata", tmp_path / "more.jsonl")
+    assert code == 3
+    assert "4 items have no row in the metadata" in text
+    search = ("search", tmp_path / "index", "A dog", "--where", "score = 7")
+    (hit,) = json.loads(run(*search, "--json")[1])["hits"]
+    assert (hit["rank"], hit["metadata"]) == (1, {"score": 7, "rank": rows[0]["rank"]})
+    assert hit["score"] < 5
+    assert "score=7  rank=a b [0m" in run(*search)[1].splitlines()[1]
+    assert "nothing found that meets the condition" in run(*search[:-1], "score = 8")[1]
 
 
 @pytest.mark.slow
@@ -134,7 +153,11 @@ def test_own_vectors_and_milvus(run, world, tmp_path):
     ("arguments", "message"),
     [
         (["search", "{index}", "A dog", "--where", "yaer > 3"], "expected a condition in SQL"),
+        (["search", "{index}", "A dog", "--where", "year > 1 / 0"], "Divide by zero"),
+        (["index", "delete", "{index}", "--where", "year > 1 / 0"], "expected a condition in SQL"),
         (["search", "{index}"], "expected a caption"),
+        (["search", "{index}", "A dog", "--image", "photo1"], "expected a caption alone"),
+        ([*BUILD, "--metadata", "{tmp}/none.csv"], "none.csv: no such file"),
         (["search", "{index}", ""], "expected a caption that has a graph"),
         (["search", "{index}", "A dog", "--milvus", "a.db"], "made without Milvus"),
         (["search", "{tmp}/nothing", "A dog"], "expected an index"),
