@@ -168,10 +168,23 @@ def _parts(parts: RankPart | Sequence[RankPart]) -> Sequence[RankPart]:
     return found
 
 
-def _random(resamples: int, level: float, seed: int) -> np.random.Generator:
+def check_resampling(resamples: int, level: float) -> None:
+    """Raise `ConfigError` for numbers from which no interval follows.
+
+    Args:
+        resamples: how many.
+        level: share of them that an interval holds.
+
+    Raises:
+        ConfigError: fewer than 2 resamples, a level that is not between 0 and 1.
+    """
     if resamples < 2 or not 0 < level < 1:
         got = f"{resamples} and {level:g}"
         raise ConfigError(f"expected resamples from 2 and a level between 0 and 1 (got {got})")
+
+
+def _random(resamples: int, level: float, seed: int) -> np.random.Generator:
+    check_resampling(resamples, level)
     return np.random.default_rng(seed)
 
 

@@ -21,6 +21,8 @@ CONFIG, WEIGHTS, VOCABULARY = "config.json", "model.safetensors", "vocab.json"
 """The files of a checkpoint."""
 BEST = "best"
 """The best checkpoint in the folder of a training run."""
+LAST = "last"
+"""That of the last epoch."""
 _FORMAT = "graphmatch-checkpoint"
 _VERSION = 1
 
@@ -51,6 +53,7 @@ def save_checkpoint(
         >>> sorted(path.name for path in folder.iterdir())
         ['config.json', 'model.safetensors', 'vocab.json']
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     from graphmatch.weights import check_finite
@@ -78,7 +81,10 @@ def save_checkpoint(
         (new / CONFIG).write_text(text, encoding="utf-8")
         # copies: safetensors writes no views, and no two names for the same numbers
         copies = {name: value.clone().contiguous() for name, value in tensors.items()}
-        save_file(copies, new / WEIGHTS, metadata={"format": "pt"})
+        try:
+            save_file(copies, new / WEIGHTS, metadata={"format": "pt"})
+        except SafetensorError as error:  # of a full disk, too
+            raise OSError(f"{folder}: the weights could not be written ({error})") from error
         vocabulary.save(new / VOCABULARY)
         if folder.exists():
             folder.rename(old)
@@ -147,6 +153,11 @@ def find_checkpoint(folder: str | Path) -> Path:
     if not (folder / CONFIG).is_file() and (folder / BEST / CONFIG).is_file():
         folder = folder / BEST
     missing = [name for name in (CONFIG, WEIGHTS, VOCABULARY) if not (folder / name).is_file()]
+    if missing and (folder / LAST / CONFIG).is_file():
+        raise CheckpointError(
+            f"{folder}: expected the best checkpoint of the run (got none yet); "
+            f"{folder / LAST} is that of its last epoch"
+        )
     if missing:
         raise CheckpointError(f"{folder}: expected a checkpoint (no {', '.join(missing)})")
     return folder

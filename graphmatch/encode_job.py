@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 
 from graphmatch.checkpoint import checkpoint_digest, find_checkpoint, load_checkpoint
 from graphmatch.corpus import Engine, map_blocks
+from graphmatch.device import check_device
 from graphmatch.encode import CHUNK, encode_texts, encode_visuals
 from graphmatch.encoded import Encoded
 from graphmatch.encoded_store import FORMAT, EncodedPart, read_part, write_part
@@ -152,7 +153,15 @@ class _PartEncoder:
             raise CheckpointError(
                 f"{self.checkpoint}: the checkpoint was replaced while it was being used; run again"
             )
+        check_device(self.device)  # here: a worker may have what the machine of the run has not
         matcher, vocabulary = load_checkpoint(self.checkpoint)
+        if self.job["side"] == "visual" and "feature" in self._store.arrays:
+            width, wanted = self._store.arrays["feature"].shape[1], matcher.config.feature_size
+            if width != wanted:
+                raise ConfigError(
+                    f"{self.source}: expected features of {wanted} numbers, as {self.checkpoint} "
+                    f"reads (got {width})"
+                )
         return matcher.to(self.device), vocabulary
 
     @cached_property

@@ -82,6 +82,10 @@ def evaluate_run(
         raise ConfigError("expected resamples for a comparison (got 0)")
     first = _Scored(sources, captions, visuals, computing)
     pairs = first.pairs
+    other = None  # loaded before anything is scored, as it may not fit
+    if against:
+        other = _Scored(against, captions, visuals, computing)
+        _check_same(pairs, other.pairs, against[0])
     texts = _texts(captions, pairs) if protocol.name == "unique" else None
     parts = protocol.parts(pairs.owner, items=len(pairs.gallery), texts=texts)
     if scores is not None:
@@ -107,10 +111,8 @@ def evaluate_run(
     report = replace(
         report, intervals=bootstrap_interval(found, resamples=resamples, level=level, seed=seed)
     )
-    if not against:
+    if other is None:
         return report
-    other = _Scored(against, captions, visuals, computing)
-    _check_same(pairs, other.pairs, against[0])
     ranked = other.rank_parts(parts, ties=protocol.ties)
     difference = paired_difference(ranked, found, resamples=resamples, level=level, seed=seed)
     return replace(report, against=other.sources, difference=difference)

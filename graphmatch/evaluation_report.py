@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from graphmatch.bootstrap import Interval, PairedDifference
+from graphmatch.bootstrap import Interval, PairedDifference, check_resampling
 from graphmatch.protocol import Protocol
 from graphmatch.retrieval_report import RetrievalReport
 
@@ -37,11 +37,18 @@ class Resampling:
         resamples: how many; 0 for no intervals.
         level: share of the resamples that an interval holds.
         seed: of the draws.
+
+    Raises:
+        ConfigError: one resample, from which no interval follows; another level than a share.
     """
 
     resamples: int = 1000
     level: float = 0.95
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.resamples:  # before anything is scored
+            check_resampling(self.resamples, self.level)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

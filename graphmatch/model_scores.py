@@ -17,6 +17,7 @@ from torch import Tensor
 
 from graphmatch.checkpoint import checkpoint_digest, find_checkpoint, load_checkpoint
 from graphmatch.chosen import Chosen
+from graphmatch.device import check_device
 from graphmatch.encode import encode_texts, encode_visuals
 from graphmatch.encoded import Encoded
 from graphmatch.errors import ConfigError, check_choice
@@ -56,11 +57,9 @@ class Computing:
 
     def __post_init__(self) -> None:
         check_choice("dtype", self.dtype, DTYPES)
-        found = torch.cuda.is_available()
         if self.device == "auto":
-            object.__setattr__(self, "device", "cuda" if found else "cpu")
-        if self.device.startswith("cuda") and not found:
-            raise ConfigError(f"expected a device that is there (got {self.device!r}, no CUDA)")
+            object.__setattr__(self, "device", "cuda" if torch.cuda.is_available() else "cpu")
+        check_device(self.device)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -56,7 +56,8 @@ class TrainConfig:
     workers: int = 0  # processes that read pairs ahead, for each process that trains
 
     def __post_init__(self) -> None:
-        check_counts(self, "epochs", "batch_size", "accumulate", "decay_epochs")
+        check_counts(self, "epochs", "accumulate", "decay_epochs")
+        check_counts(self, "batch_size", least=2)  # one pair has no negatives
         names = ("warmup_steps", "hardest_after", "seed", "patience", "eval_steps", "save_steps")
         check_counts(self, *names, "workers", least=0)
         check_positive(self, "lr")

@@ -175,6 +175,11 @@ def _begin(
             specials=specials,
             unknown=unknown,
         )
+        if len(vocabulary) == len(specials):
+            raise ConfigError(
+                f"{job.captions}: expected words that occur {job.min_count or usual} times or more "
+                "(got none); --min-count says how often"
+            )
     sizes = {"vocabulary": len(vocabulary), "feature_size": _width(visual)}
     config = config_from_values(config_kind, {**own, **sizes})
     with torch.random.fork_rng(devices=[]):
@@ -205,6 +210,10 @@ def _from_checkpoint(
 
 def _width(visual: FeatureStore) -> int:
     """Numbers of a feature."""
+    if "feature" not in visual.arrays:
+        raise ConfigError(
+            f"{visual.path}: expected a store with features (got {len(visual)} items)"
+        )
     return int(visual.arrays["feature"].shape[1])
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from graphmatch.checkpoint import BEST, save_checkpoint
+from graphmatch.checkpoint import BEST, LAST, save_checkpoint
 from graphmatch.encode import encode_texts, encode_visuals
 from graphmatch.evaluate import evaluate_scores
 from graphmatch.models.matcher import Matcher
@@ -20,7 +20,7 @@ from graphmatch.scoring import score_matrix
 from graphmatch.train_config import TrainConfig
 from graphmatch.train_log import TrainLog
 from graphmatch.train_processes import main_only
-from graphmatch.train_run import BOARD, LAST, LOG, STATE
+from graphmatch.train_run import BOARD, LOG, STATE
 from graphmatch.train_state import Progress, save_state, sync_folder
 from graphmatch.vocab import Vocabulary
 

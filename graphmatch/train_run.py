@@ -22,14 +22,14 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from graphmatch.checkpoint import BEST
+from graphmatch.checkpoint import BEST, LAST
 from graphmatch.errors import CheckpointError, ConfigError, FormatError
 from graphmatch.folder_lock import FolderLock
 from graphmatch.output import open_output
 from graphmatch.pair_set import PairSet
 from graphmatch.train_state import Progress, load_state, sync_folder
 
-LAST, SETTINGS, LOG, STATE, BOARD = "last", "train.json", "log.jsonl", "state", "tensorboard"
+SETTINGS, LOG, STATE, BOARD = "train.json", "log.jsonl", "state", "tensorboard"
 _FORMAT = "graphmatch-training"
 _VERSION = 1
 _OURS = {BEST, LAST, SETTINGS, LOG, STATE, BOARD}

@@ -223,6 +223,25 @@ def test_weights_that_do_not_fit(folder):
     assert "unexpected '\\x1b[2J'" in attempt({**tensors, "\33[2J": tensors[name].clone()})
 
 
+def test_a_full_disk_is_no_fault_of_the_library(folder, monkeypatch):
+    import safetensors.torch
+
+    def full(*_, **__):
+        raise safetensors.SafetensorError("I/O error: no space left on device")
+
+    monkeypatch.setattr(safetensors.torch, "save_file", full)
+    with pytest.raises(OSError, match=r"could not be written.*no space left"):
+        save_checkpoint(folder, tiny_model("scan", seed=1), tiny_vocabulary(), force=True)
+    same_state(load_checkpoint(folder)[0], tiny_model("scan"))
+    assert [path.name for path in folder.parent.iterdir()] == ["a"]
+
+
+def test_a_run_without_a_best_checkpoint(tmp_path):
+    save_checkpoint(tmp_path / "run" / "last", tiny_model("scan"), tiny_vocabulary())
+    with pytest.raises(CheckpointError, match=r"got none yet.*last is that of its last epoch"):
+        load_checkpoint(tmp_path / "run")
+
+
 def test_no_checkpoint_at_all(tmp_path):
     with pytest.raises(CheckpointError, match=r"no config.json, model.safetensors, vocab.json"):
         load_checkpoint(tmp_path / "none")

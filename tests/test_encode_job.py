@@ -178,6 +178,23 @@ def test_items_that_the_matcher_cannot_read_fail_alone(world, tmp_path, monkeypa
     assert read_encoded(tmp_path / "v").ids == ["v0", "v1", "v3", "v6"]
 
 
+def test_what_no_item_fits_is_said_at_once(world, tmp_path):
+    columns = {
+        "feature": np.ones((1, 7), np.float32),
+        "box": np.array([[0, 0, 9, 9]], np.float32),
+        "size": np.array([10, 10], np.int32),
+    }
+    with FeatureWriter(tmp_path / "wide", kind="regions", job={}) as writer:
+        writer.add(FeatureRecord(id="1", columns=columns))
+    with pytest.raises(ConfigError, match=r"expected features of 5 numbers.*got 7"):
+        encode_corpus(tmp_path / "wide", tmp_path / "v", checkpoint=world / "gsmn", side="visual")
+    with pytest.raises(ConfigError, match="unknown device 'gpu'"):
+        encode(world, tmp_path / "t", device="gpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(ConfigError, match="no CUDA"):
+            encode(world, tmp_path / "t", device="cuda:0")
+
+
 def test_wrong_input(world, tmp_path):
     with pytest.raises(FormatError, match="graphmatch-graphs"):
         encode_corpus(world / "regions", tmp_path / "t", checkpoint=world / "gsmn", side="text")

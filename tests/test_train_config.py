@@ -73,7 +73,7 @@ def test_no_field_of_a_model_is_one_of_the_training(name):
     ("values", "problem"),
     [
         ({"epochs": 0}, "epochs"),
-        ({"batch_size": 0}, "batch_size"),
+        ({"batch_size": 1}, "batch_size"),
         ({"lr": 0.0}, "lr"),
         ({"clip": -1.0}, "clip"),
         ({"schedule": "cosin"}, "did you mean 'cosine'"),

@@ -97,7 +97,8 @@ def evaluate(
 
     import torch
 
-    from graphmatch.errors import ConfigError
+    from graphmatch.compositional import BENCHMARKS, compositional_report
+    from graphmatch.errors import ConfigError, FormatError, check_choice
     from graphmatch.evaluate_run import evaluate_run
     from graphmatch.evaluation_report import Resampling
     from graphmatch.feature_store import FeatureStore
@@ -108,8 +109,15 @@ def evaluate(
 
     files = _files(compositional or [])
     retrieval = captions is not None and protocol != "none"
+    if captions is not None and protocol == "none" and not files:
+        raise ConfigError("--protocol none: expected --compositional (got none)")
     if not retrieval and not files:
         raise ConfigError("expected --captions for retrieval, or --compositional (got neither)")
+    for name, paths in files.items():  # before anything is scored
+        check_choice("benchmark", name, BENCHMARKS)
+        for path in paths:
+            if not Path(path).exists():
+                raise FormatError(f"{path}: no such file")
     if out is not None and str(out) != "-":
         check_output(out, force=force)
     if threads:
@@ -136,7 +144,6 @@ def evaluate(
         shown.append(str(report))
         failed = report.failed > 0
     if files:
-        from graphmatch.compositional import compositional_report
         from graphmatch.model_scores import load_matchers
         from graphmatch.parsers import load_parser
 
@@ -153,10 +160,11 @@ def evaluate(
         )
         content["compositional"] = composed.content()
         shown.append(str(composed))
+    # shown first: what was computed for hours does not depend on a file that cannot be written
+    typer.echo("\n\n".join(shown), err=str(out) == "-")
     if out is not None:
         with open_output(out, force=force) as stream:
             stream.write(json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
-    typer.echo("\n\n".join(shown), err=str(out) == "-")
     if failed:
         raise typer.Exit(3)
 

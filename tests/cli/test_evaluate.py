@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from graphmatch.datasets.captions import Caption
+from graphmatch.model_scores import ModelScores
 from tests.evaluation_world import make_captions, make_checkpoint, make_visuals
 
 
@@ -113,6 +114,8 @@ def test_compositional_alone_and_beside_retrieval(evaluate, world, tmp_path):
         (("--checkpoint", "scan", "--compositional", "add_att.json"), "NAME=FILE"),
         (("--checkpoint", "scan", "--compositional", "vsr=nowhere"), "no such file"),
         (("--from-scores", "nowhere.npy", "--captions", "captions"), "no such file"),
+        (("--captions", "captions", "--protocol", "none"), "expected --compositional"),
+        (("--checkpoint", "scan", "--captions", "captions", "--device", "gpu"), "cuda:NUMBER"),
     ],
 )
 def test_bad_input_ends_in_a_message(evaluate, world, monkeypatch, arguments, message):
@@ -121,6 +124,38 @@ def test_bad_input_ends_in_a_message(evaluate, world, monkeypatch, arguments, me
     assert code == 1
     assert message in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--bootstrap", "1"), "resamples from 2"),
+        (("--against", "nowhere"), "expected a checkpoint"),
+        (("--against", "nowhere.npy"), "no such file"),
+        (("--compositional", "vsr=nowhere"), "no such file"),
+        (("--compositional", "vrs=add_att.json"), "did you mean 'vsr'"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_is_scored(
+    evaluate, world, monkeypatch, arguments, message
+):
+    def fill(*_):
+        raise AssertionError("scores were computed")
+
+    monkeypatch.chdir(world)
+    monkeypatch.setattr(ModelScores, "fill", fill)
+    code, _, err = evaluate("--checkpoint", "scan", "--captions", "captions", *arguments)
+    assert code == 1
+    assert message in err
+
+
+def test_a_report_that_cannot_be_written_is_shown(evaluate, world, tmp_path):
+    (tmp_path / "file").touch()
+    arguments = ("--checkpoint", world / "scan", "--captions", world / "captions")
+    code, text, err = evaluate(*arguments, "--bootstrap", 0, "--out", tmp_path / "file" / "a.json")
+    assert code == 1
+    assert "rsum" in text
+    assert "file" in err
 
 
 def test_wrong_stores_end_in_a_message(run, world, tmp_path):

@@ -12,6 +12,7 @@ import pytest
 
 from graphmatch.checkpoint import load_checkpoint
 from graphmatch.datasets.captions import Caption
+from graphmatch.feature_writer import FeatureWriter
 from graphmatch.parse_job import parse_captions
 from tests.train_world import COLOURS, THINGS, make_store
 
@@ -112,6 +113,7 @@ def test_a_vocabulary_of_a_file(run, world, tmp_path):
         (("--set", "patience=2"), "patience: expected validation pairs"),
         (("--val-visual", "regions"), "expected --val-captions"),
         (("--vocab", "none.json"), "none.json"),
+        (("--min-count", 1000), "expected words that occur 1000 times or more"),
     ],
 )
 def test_wrong_options_are_one_line(run, world, tmp_path, options, problem):
@@ -129,6 +131,11 @@ def test_wrong_models_and_stores_are_one_line(run, world, tmp_path):
     code, _, err = train(run, world, tmp_path / "run", visual="captions")
     assert code == 1
     assert "expected format graphmatch-features" in err
+    with FeatureWriter(tmp_path / "empty", kind="regions", job={}):
+        pass
+    code, _, err = train(run, world, tmp_path / "run", visual=tmp_path / "empty")
+    assert code == 1
+    assert "expected a store with features (got 0 items)" in err
 
 
 @pytest.mark.slow
