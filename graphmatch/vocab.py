@@ -127,6 +127,20 @@ class Vocabulary:
             words.append(self.words[number])
         return words
 
+    def count_known(self, ids: Iterable[int]) -> int:
+        """How many ids are of words, not of marks, punctuation or the unknown word.
+
+        Args:
+            ids: of words of a caption.
+
+        Example:
+            >>> Vocabulary(("<start>", "<unk>", "dog", "."), "<unk>").count_known([0, 1, 2, 2, 3])
+            2
+        """
+        special = {*HGR_SPECIALS, *SCAN_SPECIALS, self.unknown}
+        words = [word for word in self.decode(ids) if word not in special]
+        return sum(any(map(str.isalnum, word)) for word in words)
+
     def to_json(self) -> str:
         """The vocabulary as JSON, one word a line.
 

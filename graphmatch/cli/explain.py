@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from graphmatch.cli.options import Force, Mode, ModelName, ParserName
+from graphmatch.cli.options import UNKNOWN, Force, Mode, ModelName, ParserName
 
 if TYPE_CHECKING:
     from graphmatch.rows import CaptionRow
@@ -83,6 +83,9 @@ def explain(
     key = image if image is not None else row.owner
     if key is None:
         raise ConfigError("expected the id of an image or video (--image)")
+    words = () if row.parse is None else row.parse.words
+    if not vocabulary.count_known(vocabulary.encode(words)):
+        typer.echo(UNKNOWN, err=True)
     found = explain_stored(matcher, vocabulary, row, visuals=store, key=key)
     node = None if word is None else find_node(found, word)
     if out is not None:

@@ -10,6 +10,8 @@ import typer
 if TYPE_CHECKING:
     from graphmatch.feature_report import FeatureReport
 
+UNKNOWN = "graphmatch: the matcher knows no word of the caption, its scores say nothing"
+"""Told where someone writes a caption of unknown words; it is no error."""
 Graph = Annotated[
     str, typer.Option(help="roles, dependencies or both.", metavar="roles|dependencies|both")
 ]

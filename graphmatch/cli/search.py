@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from graphmatch.cli.index import Checkpoint, Index, Milvus
-from graphmatch.cli.options import Mode, ModelName, ParserName
+from graphmatch.cli.options import UNKNOWN, Mode, ModelName, ParserName
 
 
 def search(
@@ -61,6 +61,8 @@ def search(
             raise ConfigError(f"{path}: expected a caption alone: the gallery is images or videos")
         text = sys.stdin.read().strip() if text == "-" else text
         query = text_query(index, text, parser=parser, model=model, mode=mode)
+        if index.vocabulary is not None and not index.vocabulary.count_known(query.word.tolist()):
+            typer.echo(UNKNOWN, err=True)
     else:
         if image is None or visual is None or text is not None:
             raise ConfigError(

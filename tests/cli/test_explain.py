@@ -103,6 +103,12 @@ def test_json_of_every_model(run, folder, name):
         assert node["attention"][node["best"]] == max(node["attention"])
 
 
+def test_a_caption_of_unknown_words_is_found_out(run, folder):
+    code, out, err = run(*base(folder), "--image", "park", "Zzyzx qwertyuiop.", "--json")
+    assert (code, json.loads(out)["image"]) == (0, "park")
+    assert "the matcher knows no word of the caption" in err
+
+
 def test_pictures_on_the_sample_photograph(run, folder, tmp_path):
     options = (*base(folder, "gsmn"), "--image", "park", TEXT, "--source", SAMPLES / "scenes")
     for suffix in ("png", "svg", "html"):

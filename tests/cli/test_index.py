@@ -110,6 +110,12 @@ def test_captions_are_a_gallery_too(run, world, store, tmp_path):
     assert "--image and --visual alone" in err
 
 
+def test_a_caption_of_unknown_words_is_found_out(run, index):
+    code, out, err = run("search", index, "Zebras graze", "--json")
+    assert (code, len(json.loads(out)["hits"])) == (0, 5)
+    assert "the matcher knows no word of the caption" in err
+
+
 def test_metadata_may_have_the_names_of_a_hit_and_any_text(run, world, tmp_path):
     rows = [{"id": "photo1", "score": 7, "rank": "a\nb\x1b[0m"}, {"id": "9", "score": 8}]
     (tmp_path / "more.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
