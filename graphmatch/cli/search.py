@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from math import isfinite
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -82,8 +83,10 @@ def search(
     values = hit_values(index, hits)
     measured = stored_recall(index)
     if as_json:
+        for row in values:
+            row["metadata"] = {name: _for_json(one) for name, one in row["metadata"].items()}
         found = {"hits": values, "recall": None if measured is None else measured.values()}
-        typer.echo(json.dumps(found, ensure_ascii=False, default=str))
+        typer.echo(json.dumps(found, ensure_ascii=False, allow_nan=False))
         return
     width = min(40, max([4, *(len(hit.id) for hit in hits)]))
     typer.echo(f"{'rank':>4}  {'score':>8}  {'prefilter':>9}  {'item':<{width}}")
@@ -99,3 +102,16 @@ def search(
     else:
         changed = "" if measured.version == index.table.version else "; the index changed since"
         typer.echo(f"{measured.line()}{changed}")
+
+
+def _for_json(value: Any) -> Any:
+    """A value of metadata; JSON has no word for numbers that are infinite or NaN, nor for dates."""
+    if isinstance(value, list):
+        return [_for_json(one) for one in value]
+    if (
+        value is None
+        or isinstance(value, str | int)
+        or (isinstance(value, float) and isfinite(value))
+    ):
+        return value
+    return str(value)

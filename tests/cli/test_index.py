@@ -116,6 +116,17 @@ def test_a_caption_of_unknown_words_is_found_out(run, index):
     assert "the matcher knows no word of the caption" in err
 
 
+def test_any_metadata_becomes_json(run, world, tmp_path):
+    (tmp_path / "odd.csv").write_text("id,far,on\nphoto1,inf,2020-01-02\nphoto2,1.5,\n")
+    arguments = [one.format(index=tmp_path / "index", world=world) for one in BUILD]
+    assert run(*arguments, "--metadata", tmp_path / "odd.csv")[0] == 3
+    code, text, _ = run("search", tmp_path / "index", "A dog", "--where", "far > 0", "--json")
+    assert code == 0
+    found = {hit["id"]: hit["metadata"] for hit in json.loads(text)["hits"]}
+    assert found["photo1"] == {"far": "inf", "on": "2020-01-02"}
+    assert found["photo2"] == {"far": 1.5, "on": None}
+
+
 def test_metadata_may_have_the_names_of_a_hit_and_any_text(run, world, tmp_path):
     rows = [{"id": "photo1", "score": 7, "rank": "a\nb\x1b[0m"}, {"id": "9", "score": 8}]
     (tmp_path / "more.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
