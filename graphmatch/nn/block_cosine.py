@@ -199,7 +199,8 @@ def _square_form(gram: Tensor, weights: Tensor, scratch: Tensor | None) -> Tenso
 @lru_cache(maxsize=256)
 def _pairs(m: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """[m (m + 1) / 2] each: pairs (j, l) of nodes with l <= j."""
-    row, column = torch.tril_indices(m, m, device=device)
+    with torch.inference_mode(mode=False):  # a caller in that mode may come first, a training next
+        row, column = torch.tril_indices(m, m, device=device)
     return row, column
 
 

@@ -107,3 +107,14 @@ def test_length_of_contexts_that_cancel_has_a_finite_gradient():
     length.sum().backward()
     assert length.item() < 1e-6
     assert bool(weights.grad.isfinite().all())
+
+
+def test_gradients_after_a_call_in_inference_mode():
+    nodes, weights = torch.randn(2, 11, 8), torch.rand(2, 11, 3)
+    with torch.inference_mode():
+        expected = attended_length(nodes, weights, 2, gram=packed_gram(nodes, 2))
+    weights.requires_grad_()
+    length = attended_length(nodes, weights, 2, gram=packed_gram(nodes, 2))
+    assert torch.equal(length, expected)
+    length.sum().backward()
+    assert weights.grad.isfinite().all()
