@@ -33,7 +33,6 @@ from graphmatch.regions.photo_sources import read_sources
 from graphmatch.vocab import SCAN_SPECIALS, Vocabulary
 
 pytestmark = pytest.mark.slow
-pytest.importorskip("ray")
 
 
 @pytest.fixture(scope="module")
