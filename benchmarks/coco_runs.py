@@ -1,0 +1,232 @@
+"""One training of the benchmark `coco.py` with everything that is measured about it.
+
+A run `NAME-SEED` has its folder of `graphmatch train`, `NAME-SEED-val.npy` and `-test.npy` with its
+scores, and `NAME-SEED.json` with its numbers, which are written as soon as they are known: what is
+there is never computed again.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from itertools import chain
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+from coco_recipes import Recipe
+from coco_stores import HELD, Stores
+from shuffled_parser import ShuffledParser
+
+from graphmatch.compositional import compositional_report
+from graphmatch.errors import ConfigError
+from graphmatch.evaluate_run import evaluate_run
+from graphmatch.feature_store import FeatureStore
+from graphmatch.model_scores import Computing, load_matchers
+from graphmatch.output import open_output
+from graphmatch.parsers import load_parser
+from graphmatch.parsers.base import Parser
+from graphmatch.store import GraphStore
+from graphmatch.train_job import TrainJob, train_stores
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A recipe with a seed.
+
+    Args:
+        recipe: how to train.
+        seed: of the first weights and the order of pairs.
+        stores: of the set.
+        out: folder of the runs of the set.
+        text_encoder: folder of a text encoder, for recipes that read one.
+        extra: more settings, which count most.
+        threads: of a processor; as many as there are if None.
+        force: throw away a run with other settings.
+    """
+
+    recipe: Recipe
+    seed: int
+    stores: Stores
+    out: Path
+    text_encoder: Path | None = None
+    extra: tuple[str, ...] = ()
+    threads: int | None = None
+    force: bool = False
+
+    @property
+    def key(self) -> str:
+        """Name of the run."""
+        return f"{self.recipe.name}-{self.seed}"
+
+    def scores(self, split: str) -> Path:
+        """File of its scores of a split."""
+        return self.out / f"{self.key}-{split}.npy"
+
+    @property
+    def job(self) -> TrainJob:
+        """What `graphmatch train` is asked for."""
+        settings = [f"{name}={value}" for name, value in self._fields().items()]
+        shuffled = self.recipe.captions == "shuffled"
+        job = TrainJob(
+            model=self.recipe.model,
+            captions=self.stores.captions("train", shuffled=shuffled),
+            visual=self.stores.visual("train"),
+            val_captions=self.stores.captions("val", shuffled=shuffled),
+            val_visual=self.stores.visual("val"),
+            out=self.out / self.key,
+            min_count=self.recipe.min_count,
+            settings=settings,
+        )
+        return job if self._encoder is None else replace(job, text_encoder=self._encoder)
+
+    def asked(self) -> Record:
+        """What the run's numbers depend on, values of JSON."""
+        return {
+            "model": self.recipe.model,
+            "captions": self.recipe.captions,
+            "settings": self._fields(),
+            "min_count": self.recipe.min_count,
+            "text_encoder": None if self._encoder is None else self._encoder.name,
+        }
+
+    @property
+    def _encoder(self) -> Path | None:
+        return self.text_encoder if self.recipe.text_encoder else None
+
+    def _fields(self) -> dict[str, str]:
+        fields = self.recipe.fields(self.stores.name)
+        for setting in self.extra:
+            name, _, value = setting.partition("=")
+            fields[name.strip()] = value.strip()
+        return {**fields, "seed": str(self.seed)}
+
+
+def do_runs(
+    runs: Sequence[Run], *, jobs: int, tell: Callable[[str], None]
+) -> tuple[dict[str, Record], dict[str, str]]:
+    """Do runs, each in a process of its own.
+
+    Args:
+        runs: what to do.
+        jobs: runs at a time.
+        tell: gets a line for each one that is done.
+
+    Returns:
+        Records by the name of the run, and errors of those that failed.
+    """
+    records: dict[str, Record] = {}
+    errors: dict[str, str] = {}
+    context = get_context("spawn")
+    with ProcessPoolExecutor(jobs, context, max_tasks_per_child=1) as pool:
+        waiting = {pool.submit(do_run, run): run for run in runs}
+        for done in as_completed(waiting):
+            run = waiting[done]
+            try:
+                records[run.key] = record = done.result()
+                val, test = (record[split]["retrieval"]["rsum"] for split in ("val", "test"))
+                seconds = record["train"]["seconds"]
+                tell(f"{run.key}: rsum val {val:.1f}, test {test:.1f}; trained in {seconds:.0f} s")
+            except Exception as error:  # the other runs go on; it is told at the end
+                errors[run.key] = f"{type(error).__name__}: {error}"
+                tell(f"{run.key} failed: {errors[run.key]}")
+    return records, errors
+
+
+def do_run(run: Run) -> Record:
+    """Train and measure, as far as it is not done yet.
+
+    Args:
+        run: what to do.
+
+    Returns:
+        Its record: what was asked, `train`, `val`, `test` and `compositional`.
+
+    Raises:
+        ConfigError: a run with other settings is there.
+    """
+    if run.threads is not None:
+        torch.set_num_threads(run.threads)
+    path = run.out / f"{run.key}.json"
+    record: Record = {"asked": run.asked()}
+    if path.exists():
+        there = json.loads(path.read_text(encoding="utf-8"))
+        if there["asked"] == record["asked"]:
+            record = there
+        elif not run.force:
+            names = [n for n, one in record["asked"].items() if there["asked"].get(n) != one]
+            raise ConfigError(
+                f"{path}: the run was made with other {', '.join(names)}; choose another --out, "
+                "or --force to throw it away"
+            )
+    stages: dict[str, Callable[[Run], Record]] = {
+        "train": train_run,
+        "val": lambda one: evaluate_split(one, "val"),
+        "test": lambda one: evaluate_split(one, "test"),
+        "compositional": compose,
+    }
+    for name, stage in stages.items():
+        if name not in record:
+            record[name] = stage(run)
+            with open_output(path, force=True) as stream:
+                stream.write(json.dumps(record, indent=1) + "\n")
+    return record
+
+
+def train_run(run: Run) -> Record:
+    """Train; the epoch with the best rsum on val is kept."""
+    report = train_stores(run.job, force=run.force)
+    (loaded,) = load_matchers([report.out], FeatureStore(run.stores.visual("val")))
+    return {
+        "seconds": report.seconds,
+        "epochs": report.epochs,
+        "best_epoch": report.progress.best_epoch,
+        "best_rsum": report.progress.best_rsum,
+        "captions": report.captions,
+        "images": report.items,
+        "left_out": report.left_out,
+        "parameters": sum(one.numel() for one in loaded.matcher.parameters() if one.requires_grad),
+        "device": "cuda" if torch.cuda.is_available() else "cpu",
+    }
+
+
+def evaluate_split(run: Run, split: str) -> Record:
+    """Recalls of a split, and the file of its scores."""
+    shuffled = run.recipe.captions == "shuffled"
+    report = evaluate_run(
+        [run.out / run.key],
+        GraphStore(run.stores.captions(split, shuffled=shuffled)),
+        FeatureStore(run.stores.visual(split)),
+        scores=run.scores(split),
+        force=True,
+        computing=Computing(threads=run.threads),
+    )
+    return report.content()
+
+
+def compose(run: Run) -> Record:
+    """SugarCrepe, VSR and CxC about images of val and test."""
+    started = time.perf_counter()
+    visuals = FeatureStore(run.stores.visual(HELD))
+    computing = Computing(threads=run.threads)
+    shuffled = run.recipe.captions == "shuffled"
+    parser: Parser = load_parser("spacy")
+    parser = ShuffledParser(parser) if shuffled else parser
+    stores = [GraphStore(run.stores.captions(name, shuffled=shuffled)) for name in ("val", "test")]
+    files = run.stores.compositional()
+    report = compositional_report(
+        load_matchers([run.out / run.key], visuals, device=computing.device),
+        visuals,
+        {name: file for name, file in files.items() if file.exists() and file.stat().st_size},
+        parser=parser,
+        captions=chain.from_iterable(stores),
+        language=GraphStore(run.stores.captions("train")).words(),
+        computing=computing,
+    )
+    return {**report.content(), "seconds": time.perf_counter() - started}
