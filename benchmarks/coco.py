@@ -25,7 +25,7 @@ from typing import Any
 
 import torch
 from coco_compare import compare_runs
-from coco_linear import linear_reference, recalls
+from coco_linear import linear_references, recalls
 from coco_recipes import ENSEMBLES, RECIPES, STRUCTURE
 from coco_runs import Record, Run, do_runs
 from coco_stores import SETS, Stores, make_stores
@@ -38,6 +38,7 @@ from coco_tables import (
 )
 from machine import processor
 
+from graphmatch.errors import ConfigError, FormatError
 from graphmatch.evaluate import average_scores, evaluate_scores
 from graphmatch.output import open_output
 from graphmatch.score_file import open_scores
@@ -62,8 +63,12 @@ def main() -> int:
     options.add_argument("--force", action="store_true", help="throw away runs of other settings")
     chosen = options.parse_args()
     failed = False
-    for name in chosen.set:
-        failed |= measure(name, chosen)
+    try:
+        for name in chosen.set:
+            failed |= measure(name, chosen)
+    except (ConfigError, FormatError) as error:
+        _tell(f"error: {error}")
+        return 2
     return 1 if failed else 0
 
 
@@ -127,15 +132,13 @@ def measure(name: Any, chosen: argparse.Namespace) -> bool:
 
 def linear_maps(stores: Stores, folder: Path, text_encoder: Path | None) -> dict[str, Record]:
     """Linear references by the kind of their text vectors."""
-    found = {}
-    for text in ("tf-idf",) if text_encoder is None else ("tf-idf", "sentences", "both"):
-        path = folder / f"linear-{text}.json"
-        if not path.exists():
-            report = linear_reference(stores, text, text_encoder=text_encoder)
-            with open_output(path) as stream:
-                stream.write(json.dumps(report, indent=1) + "\n")
-        found[text] = json.loads(path.read_text(encoding="utf-8"))
-        _tell(f"linear, {text}: rsum val {found[text]['val']['rsum']:.1f}")
+    path = folder / f"linear{'' if text_encoder is None else f'-{text_encoder.name}'}.json"
+    if not path.exists():
+        with open_output(path) as stream:
+            stream.write(json.dumps(linear_references(stores, text_encoder), indent=1) + "\n")
+    found: dict[str, Record] = json.loads(path.read_text(encoding="utf-8"))
+    for kind, one in found.items():
+        _tell(f"linear, {kind}: rsum val {one['val']['rsum']:.1f}, test {one['test']['rsum']:.1f}")
     return found
 
 

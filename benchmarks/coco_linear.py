@@ -26,15 +26,13 @@ import torch
 from coco_stores import CLASSES, SPLITS, VISUAL, Stores
 from numpy.typing import NDArray
 
-from graphmatch.errors import ConfigError
 from graphmatch.evaluate import evaluate_scores
 from graphmatch.feature_store import FeatureStore
 from graphmatch.retrieval_report import RetrievalReport
 from graphmatch.store import GraphStore
 
 Vectors = NDArray[np.float32]
-RIDGES_X = (0.1, 0.3, 1.0)
-RIDGES_Y = (0.1, 0.3, 1.0)
+RIDGES_X = RIDGES_Y = (0.1, 0.3, 1.0, 3.0)
 KEPT = (64, 128, 200)
 POWERS = (0.5, 1.0, 2.0)
 _LEAST = 3  # captions that must have a word
@@ -58,29 +56,37 @@ class Split:
     owner: NDArray[np.int64]
 
 
-def linear_reference(
-    stores: Stores, text: str, *, text_encoder: Path | None = None
-) -> dict[str, Any]:
-    """Fit on train, choose on val, and evaluate both val and test.
+def linear_references(stores: Stores, text_encoder: Path | None = None) -> dict[str, Any]:
+    """Linear references with several kinds of text vectors.
 
     Args:
         stores: of the set.
-        text: `"tf-idf"`, `"sentences"` of a text encoder, or `"both"`.
-        text_encoder: its folder.
+        text_encoder: folder of a text encoder, if there is one.
 
     Returns:
-        Reports of val and test, and the choices that were made; values of JSON.
+        By kind, reports of val and test and what was chosen on val, values of JSON: `"tf-idf"`; and
+        with a text encoder `"sentences"`, its mean word states, and `"both"` side by side.
     """
     splits = {name: read_split(stores, name) for name in SPLITS}
-    parts = []
-    if text in ("tf-idf", "both"):
-        parts.append(tf_idf({name: split.texts for name, split in splits.items()}))
-    if text in ("sentences", "both"):
-        if text_encoder is None:
-            raise ConfigError(f"{text}: expected a folder of a text encoder (got none)")
+    kinds = {"tf-idf": tf_idf({name: split.texts for name, split in splits.items()})}
+    if text_encoder is not None:
         encoded = {n: sentence_vectors(split.texts, text_encoder) for n, split in splits.items()}
-        parts.append(encoded)
-    vectors = {name: np.concatenate([part[name] for part in parts], axis=1) for name in SPLITS}
+        kinds["sentences"] = encoded
+        pairs = {name: (kinds["tf-idf"][name], encoded[name]) for name in SPLITS}
+        kinds["both"] = {name: np.concatenate(pair, axis=1) for name, pair in pairs.items()}
+    return {kind: linear_reference(splits, vectors) for kind, vectors in kinds.items()}
+
+
+def linear_reference(splits: Mapping[str, Split], vectors: Mapping[str, Vectors]) -> dict[str, Any]:
+    """Fit on train, choose on val, and evaluate val and test.
+
+    Args:
+        splits: by name.
+        vectors: [m, q] of the captions of each.
+
+    Returns:
+        Recalls of val and test, and the choices that were made; values of JSON.
+    """
     train, val = splits["train"], splits["val"]
     best: tuple[float, Correlation, int, float] | None = None
     for found in correlations(train.images, vectors["train"], train.owner):
@@ -91,15 +97,18 @@ def linear_reference(
                 best = rsum, found, kept, power
     assert best is not None
     _, found, kept, power = best
-    chosen = {"ridge_x": found.ridge_x, "ridge_y": found.ridge_y, "kept": kept, "power": power}
-    reports = {
-        name: _report(
-            found.scores(splits[name].images, vectors[name], kept=kept, power=power),
-            splits[name].owner,
-        )
-        for name in ("val", "test")
+    report: dict[str, Any] = {
+        "chosen": {
+            "ridge_x": found.ridge_x,
+            "ridge_y": found.ridge_y,
+            "kept": kept,
+            "power": power,
+        }
     }
-    return {"text": text, "chosen": chosen, **{n: recalls(one) for n, one in reports.items()}}
+    for name in ("val", "test"):
+        scores = found.scores(splits[name].images, vectors[name], kept=kept, power=power)
+        report[name] = recalls(_report(scores, splits[name].owner))
+    return report
 
 
 def recalls(report: RetrievalReport) -> dict[str, float]:
@@ -249,7 +258,9 @@ def sentence_vectors(texts: Sequence[str], folder: Path) -> Vectors:
         The vectors.
     """
     from transformers import AutoModel, AutoTokenizer
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     encoder = AutoModel.from_pretrained(folder).eval()
     device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -20,10 +20,10 @@ COMMON: dict[str, str] = {
     "lr": "5e-4",
     "schedule": "cosine",
     "warmup_steps": "50",
-    "hardest_after": "264",  # two epochs of the smaller set
+    "hardest_after": "264",  # steps: two epochs
 }
 """What all recipes set, unless they say otherwise."""
-BY_SET: dict[str, dict[str, str]] = {"regions": {}, "boxes": {}}
+BY_SET: dict[str, dict[str, str]] = {"regions": {}, "boxes": {"hardest_after": "470"}}
 """What all recipes of a set set besides."""
 
 
@@ -60,7 +60,7 @@ def _gsmn(name: str, captions: Literal["dependencies", "shuffled"] = "dependenci
 
 
 _ALL = (
-    Recipe(name="bag-of-regions", model="global-match", text_encoder=False),
+    Recipe(name="bag-of-regions", model="global-match"),
     Recipe(name="scan-t2i", model="scan", settings={"direction": "t2i"}),
     Recipe(
         name="scan-i2t",
@@ -79,7 +79,7 @@ RECIPES: dict[str, tuple[Recipe, ...]] = {"regions": _ALL, "boxes": _ALL}
 STRUCTURE = (
     ("gsmn-paper-sparse", "gsmn-paper-dense", "the parse's edges or all pairs of words"),
     ("gsmn-paper-sparse", "gsmn-paper-shuffled", "the parse's words or others in the same tree"),
-    ("gsmn-official-sparse", "gsmn-official-dense", "no effect of edges is possible but by chance"),
+    ("gsmn-official-sparse", "gsmn-official-dense", "the edges, which cancel out there"),
     ("gsmn-paper-sparse", "gsmn-official-sparse", "neighbours or the node itself"),
 )
 """Pairs of recipes whose difference says what structure is worth, and what differs."""

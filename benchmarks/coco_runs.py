@@ -23,7 +23,7 @@ from coco_stores import HELD, Stores
 from shuffled_parser import ShuffledParser
 
 from graphmatch.compositional import compositional_report
-from graphmatch.errors import ConfigError
+from graphmatch.errors import ConfigError, FormatError, GraphError
 from graphmatch.evaluate_run import evaluate_run
 from graphmatch.feature_store import FeatureStore
 from graphmatch.model_scores import Computing, load_matchers
@@ -64,6 +64,11 @@ class Run:
     def key(self) -> str:
         """Name of the run."""
         return f"{self.recipe.name}-{self.seed}"
+
+    @property
+    def record(self) -> Path:
+        """File of its numbers."""
+        return self.out / f"{self.key}.json"
 
     def scores(self, split: str) -> Path:
         """File of its scores of a split."""
@@ -123,9 +128,16 @@ def do_runs(
     """
     records: dict[str, Record] = {}
     errors: dict[str, str] = {}
+    left = []
+    for run in runs:
+        record = read_record(run)
+        if record is not None and record.keys() >= STAGES.keys():
+            records[run.key] = record
+        else:
+            left.append(run)
     context = get_context("spawn")
     with ProcessPoolExecutor(jobs, context, max_tasks_per_child=1) as pool:
-        waiting = {pool.submit(do_run, run): run for run in runs}
+        waiting = {pool.submit(do_run, run): run for run in left}
         for done in as_completed(waiting):
             run = waiting[done]
             try:
@@ -153,30 +165,27 @@ def do_run(run: Run) -> Record:
     """
     if run.threads is not None:
         torch.set_num_threads(run.threads)
-    path = run.out / f"{run.key}.json"
-    record: Record = {"asked": run.asked()}
-    if path.exists():
-        there = json.loads(path.read_text(encoding="utf-8"))
-        if there["asked"] == record["asked"]:
-            record = there
-        elif not run.force:
-            names = [n for n, one in record["asked"].items() if there["asked"].get(n) != one]
-            raise ConfigError(
-                f"{path}: the run was made with other {', '.join(names)}; choose another --out, "
-                "or --force to throw it away"
-            )
-    stages: dict[str, Callable[[Run], Record]] = {
-        "train": train_run,
-        "val": lambda one: evaluate_split(one, "val"),
-        "test": lambda one: evaluate_split(one, "test"),
-        "compositional": compose,
-    }
-    for name, stage in stages.items():
+    record = read_record(run)
+    if record is None and run.record.exists() and not run.force:
+        raise ConfigError(
+            f"{run.record}: the run was made with other settings; choose another --out, or --force "
+            "to throw it away"
+        )
+    record = record or {"asked": run.asked()}
+    for name, stage in STAGES.items():
         if name not in record:
             record[name] = stage(run)
-            with open_output(path, force=True) as stream:
+            with open_output(run.record, force=True) as stream:
                 stream.write(json.dumps(record, indent=1) + "\n")
     return record
+
+
+def read_record(run: Run) -> Record | None:
+    """What is known of a run; None if nothing, or if it was made with other settings."""
+    if not run.record.exists():
+        return None
+    record: Record = json.loads(run.record.read_text(encoding="utf-8"))
+    return record if record["asked"] == run.asked() else None
 
 
 def train_run(run: Run) -> Record:
@@ -219,14 +228,29 @@ def compose(run: Run) -> Record:
     parser: Parser = load_parser("spacy")
     parser = ShuffledParser(parser) if shuffled else parser
     stores = [GraphStore(run.stores.captions(name, shuffled=shuffled)) for name in ("val", "test")]
-    files = run.stores.compositional()
-    report = compositional_report(
-        load_matchers([run.out / run.key], visuals, device=computing.device),
-        visuals,
-        {name: file for name, file in files.items() if file.exists() and file.stat().st_size},
-        parser=parser,
-        captions=chain.from_iterable(stores),
-        language=GraphStore(run.stores.captions("train")).words(),
-        computing=computing,
-    )
-    return {**report.content(), "seconds": time.perf_counter() - started}
+    models = load_matchers([run.out / run.key], visuals, device=computing.device)
+    found: Record = {}
+    for name, file in run.stores.compositional().items():
+        try:
+            report = compositional_report(
+                models,
+                visuals,
+                {name: file},
+                parser=parser,
+                captions=chain.from_iterable(stores),
+                language=GraphStore(run.stores.captions("train")).words(),
+                computing=computing,
+            )
+            found[name] = report.content()[name]
+        except (FormatError, GraphError) as error:  # no item about these images
+            found[name], found[f"{name}_error"] = None, str(error)
+    return {**found, "seconds": time.perf_counter() - started}
+
+
+STAGES: dict[str, Callable[[Run], Record]] = {
+    "train": train_run,
+    "val": lambda run: evaluate_split(run, "val"),
+    "test": lambda run: evaluate_split(run, "test"),
+    "compositional": compose,
+}
+"""What is done for a run, in order, by the name under which its record has the result."""

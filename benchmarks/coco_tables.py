@@ -107,6 +107,10 @@ def similarity_table(result: Result) -> list[str]:
             having = [one["rows"][kind] for one in rated if kind in one["rows"]]
             row.append(_mean(having, lambda one: one["spearman"], digits=3))
         rows.append(row)
+    for name in _BASELINES if statements else ():
+        first = next(iter(statements.values()))[0]
+        auc, accuracy = first["auc"][name]["value"], first["accuracy"][name]["percent"]
+        rows.append([f"{name}, no image", f"{auc:.1f}", f"{accuracy:.1f}", "", "", ""])
     counts = [f"{one[0]['count']:,}" for one in statements.values()]
     title = f"VSR ({counts[0] if counts else 0} statements) and CxC, images of val and test"
     head = ["model", "VSR AUC", "VSR accuracy", "CxC caption-image", "two captions", "two images"]
