@@ -23,7 +23,7 @@ from coco_stores import HELD, Stores
 from shuffled_parser import ShuffledParser
 
 from graphmatch.compositional import compositional_report
-from graphmatch.errors import ConfigError, FormatError, GraphError
+from graphmatch.errors import FormatError, GraphError
 from graphmatch.evaluate_run import evaluate_run
 from graphmatch.feature_store import FeatureStore
 from graphmatch.model_scores import Computing, load_matchers
@@ -133,6 +133,11 @@ def do_runs(
         record = read_record(run)
         if record is not None and record.keys() >= STAGES.keys():
             records[run.key] = record
+        elif record is None and run.record.exists() and not run.force:
+            errors[run.key] = (
+                f"{run.record}: the run was made with other settings; choose another --out, or "
+                "--force to throw it away"
+            )
         else:
             left.append(run)
     context = get_context("spawn")
@@ -159,19 +164,10 @@ def do_run(run: Run) -> Record:
 
     Returns:
         Its record: what was asked, `train`, `val`, `test` and `compositional`.
-
-    Raises:
-        ConfigError: a run with other settings is there.
     """
     if run.threads is not None:
         torch.set_num_threads(run.threads)
-    record = read_record(run)
-    if record is None and run.record.exists() and not run.force:
-        raise ConfigError(
-            f"{run.record}: the run was made with other settings; choose another --out, or --force "
-            "to throw it away"
-        )
-    record = record or {"asked": run.asked()}
+    record = read_record(run) or {"asked": run.asked()}
     for name, stage in STAGES.items():
         if name not in record:
             record[name] = stage(run)
