@@ -8,6 +8,7 @@ there is never computed again.
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -90,6 +91,18 @@ class Run:
             settings=settings,
         )
         return job if self._encoder is None else replace(job, text_encoder=self._encoder)
+
+    @property
+    def command(self) -> str:
+        """The same as a command."""
+        job = self.job
+        words = ["graphmatch", "train", job.model]
+        for name in ("captions", "visual", "val_captions", "val_visual", "out", "min_count"):
+            value = getattr(job, name)
+            words += [] if value is None else [f"--{name.replace('_', '-')}", str(value)]
+        words += [] if self._encoder is None else ["--text-encoder", str(self._encoder)]
+        words += [word for setting in job.settings for word in ("--set", setting)]
+        return shlex.join(words)
 
     def asked(self) -> Record:
         """What the run's numbers depend on, values of JSON."""
@@ -189,6 +202,7 @@ def train_run(run: Run) -> Record:
     report = train_stores(run.job, force=run.force)
     (loaded,) = load_matchers([report.out], FeatureStore(run.stores.visual("val")))
     return {
+        "command": run.command,
         "seconds": report.seconds,
         "epochs": report.epochs,
         "best_epoch": report.progress.best_epoch,
