@@ -13,18 +13,20 @@ from typing import Literal
 
 COMMON: dict[str, str] = {
     "embed_size": "256",
-    "word_size": "128",
+    "word_size": "256",
+    "cell": "linear",  # the text encoder's states know the order of words
+    "dropout": "[0.2, 0.2]",  # of words and regions
     "ignore_same": "true",  # captions of one image are no negatives of each other
-    "epochs": "10",
+    "epochs": "8",
     "batch_size": "64",
-    "lr": "5e-4",
+    "optimizer": "adamw",
+    "weight_decay": "0.01",
+    "lr": "1e-3",
     "schedule": "cosine",
     "warmup_steps": "50",
-    "hardest_after": "264",  # steps: two epochs
+    "hardest_after": "132",  # steps: an epoch, or half of one
 }
 """What all recipes set, unless they say otherwise."""
-BY_SET: dict[str, dict[str, str]] = {"regions": {}, "boxes": {"hardest_after": "470"}}
-"""What all recipes of a set set besides."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +36,7 @@ class Recipe:
     Args:
         name: of the recipe.
         model: as in `graphmatch.models.table`.
-        settings: values by field, on top of `COMMON` and `BY_SET`, as `graphmatch train --set`
+        settings: values by field, on top of `COMMON`, as `graphmatch train --set`
             takes them.
         captions: with their dependency trees, or with shuffled ones.
         text_encoder: whether it reads word states of a text encoder, where one is given.
@@ -48,31 +50,32 @@ class Recipe:
     text_encoder: bool = True
     min_count: int | None = None
 
-    def fields(self, set_name: str) -> dict[str, str]:
-        """All settings of the recipe on a set."""
-        return {**COMMON, **BY_SET[set_name], **self.settings}
+    def fields(self) -> dict[str, str]:
+        """All settings of the recipe."""
+        return {**COMMON, **self.settings}
 
 
 def _gsmn(name: str, captions: Literal["dependencies", "shuffled"] = "dependencies") -> Recipe:
     propagation, graph = name.split("-")[1:3]
-    settings = {"propagation": propagation, "graph": "sparse" if graph == "shuffled" else graph}
+    graph = "sparse" if graph == "shuffled" else graph
+    settings = {"propagation": propagation, "graph": graph, "lr": "2e-3"}
     return Recipe(name=name, model="gsmn", settings=settings, captions=captions)
 
 
 _ALL = (
     Recipe(name="bag-of-regions", model="global-match"),
-    Recipe(name="scan-t2i", model="scan", settings={"direction": "t2i"}),
+    Recipe(name="scan-t2i", model="scan", settings={"scale": "20.0"}),
     Recipe(
         name="scan-i2t",
         model="scan",
-        settings={"direction": "i2t", "aggregation": "mean", "scale": "4.0"},
+        settings={"direction": "i2t", "scale": "10.0", "lambda_lse": "10.0"},
     ),
     _gsmn("gsmn-paper-sparse"),
     _gsmn("gsmn-paper-dense"),
     _gsmn("gsmn-paper-shuffled", "shuffled"),
     _gsmn("gsmn-official-sparse"),
     _gsmn("gsmn-official-dense"),
-    Recipe(name="imram", model="imram", settings={"mode": "full", "steps": "2"}),
+    Recipe(name="imram", model="imram", settings={"mode": "text", "steps": "2", "scale": "20.0"}),
 )
 RECIPES: dict[str, tuple[Recipe, ...]] = {"regions": _ALL, "boxes": _ALL}
 """The recipes of each set, in the order of the tables."""

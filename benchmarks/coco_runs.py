@@ -84,8 +84,6 @@ class Run:
             model=self.recipe.model,
             captions=self.stores.captions("train", shuffled=shuffled),
             visual=self.stores.visual("train"),
-            val_captions=self.stores.captions("val", shuffled=shuffled),
-            val_visual=self.stores.visual("val"),
             out=self.out / self.key,
             min_count=self.recipe.min_count,
             settings=settings,
@@ -97,7 +95,7 @@ class Run:
         """The same as a command."""
         job = self.job
         words = ["graphmatch", "train", job.model]
-        for name in ("captions", "visual", "val_captions", "val_visual", "out", "min_count"):
+        for name in ("captions", "visual", "out", "min_count"):
             value = getattr(job, name)
             words += [] if value is None else [f"--{name.replace('_', '-')}", str(value)]
         words += [] if self._encoder is None else ["--text-encoder", str(self._encoder)]
@@ -119,7 +117,7 @@ class Run:
         return self.text_encoder if self.recipe.text_encoder else None
 
     def _fields(self) -> dict[str, str]:
-        fields = self.recipe.fields(self.stores.name)
+        fields = self.recipe.fields()
         for setting in self.extra:
             name, _, value = setting.partition("=")
             fields[name.strip()] = value.strip()
@@ -198,15 +196,13 @@ def read_record(run: Run) -> Record | None:
 
 
 def train_run(run: Run) -> Record:
-    """Train; the epoch with the best rsum on val is kept."""
+    """Train; the last epoch counts, where the learning rate has come down to 0."""
     report = train_stores(run.job, force=run.force)
     (loaded,) = load_matchers([report.out], FeatureStore(run.stores.visual("val")))
     return {
         "command": run.command,
         "seconds": report.seconds,
         "epochs": report.epochs,
-        "best_epoch": report.progress.best_epoch,
-        "best_rsum": report.progress.best_rsum,
         "captions": report.captions,
         "images": report.items,
         "left_out": report.left_out,

@@ -1,7 +1,8 @@
 """Configurations of models as JSON: `config_values`, `config_from_values`, `parse_setting`.
 
 A configuration is a frozen dataclass whose fields are numbers, strings, truth values, tuples of
-them, or None. Nothing is guessed: an unknown name and a value of another type are errors.
+them, other configurations, or None. Nothing is guessed: an unknown name and a value of another type
+are errors.
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ def config_values(config: Any) -> dict[str, Any]:
     """The fields of a configuration as values of JSON; tuples become lists.
 
     Args:
-        config: a dataclass of numbers, strings, truth values, tuples of them, or None.
+        config: a dataclass of numbers, strings, truth values, tuples of them, others like it, or
+            None.
 
     Returns:
         Values by name, in the order of the fields.
@@ -165,6 +167,10 @@ def _fit(value: Any, hint: Any) -> tuple[bool, Any]:
             if fits:
                 return True, fitted
         return False, value
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        if isinstance(value, Mapping):
+            return True, config_from_values(hint, value)
+        return isinstance(value, hint), value
     if origin is Literal:
         return any(type(value) is type(c) and value == c for c in arguments), value
     if origin is tuple:
@@ -199,4 +205,6 @@ def _words(hint: Any) -> str:
 
 
 def _to_json(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return config_values(value)
     return [_to_json(item) for item in value] if isinstance(value, tuple) else value

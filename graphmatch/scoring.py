@@ -27,6 +27,8 @@ from graphmatch.tiling import WINDOW, Items, Tile, count_items, cut_tiles, windo
 
 VISUAL_BLOCK, TEXT_BLOCK = 64 << 20, 16 << 20
 """Bytes of nodes of a block; prepared items may take several times as much."""
+_DEVICE_TILE = 4
+"""Tiles are this many times as high and wide on a device, which wants few and large operations."""
 
 
 class ScoreBlock(NamedTuple):
@@ -87,10 +89,11 @@ def score_tiles(
         TileThreads(count) as pool,
     ):
         scorer = _Scorer(matcher, dtype=dtype, device=place, threads=pool)
-        for row_tiles in _blocks(visual, most=matcher.tile[0], size=VISUAL_BLOCK):
+        height, width = _tile(matcher, place)
+        for row_tiles in _blocks(visual, most=height, size=VISUAL_BLOCK):
             rows = torch.cat([tile.positions for tile in row_tiles])
             left = scorer.prepare(row_tiles, matcher.prepare_visual)
-            for column_tiles in _blocks(text, most=matcher.tile[1], size=TEXT_BLOCK):
+            for column_tiles in _blocks(text, most=width, size=TEXT_BLOCK):
                 columns = torch.cat([tile.positions for tile in column_tiles])
                 scores = scorer.score(left, scorer.prepare(column_tiles, matcher.prepare_text))
                 _check_finite(rows, columns, scores)
@@ -159,8 +162,9 @@ def recomputed_scores(matcher: Matcher, visual: Items, text: Items) -> Tensor:
     Returns:
         [n_v, n_t] on the device of the items.
     """
-    left = [tile for block in _blocks(visual, most=matcher.tile[0]) for tile in block]
-    right = [tile for block in _blocks(text, most=matcher.tile[1]) for tile in block]
+    height, width = _tile(matcher, _device(matcher, visual, None))
+    left = [tile for block in _blocks(visual, most=height) for tile in block]
+    right = [tile for block in _blocks(text, most=width) for tile in block]
     if not left or not right:
         return torch.zeros(count_items(visual), count_items(text))
     rows = torch.cat([tile.positions for tile in left])
@@ -176,6 +180,12 @@ def recomputed_scores(matcher: Matcher, visual: Items, text: Items) -> Tensor:
 
     scores = torch.cat([torch.cat([tile(one, other) for other in captions], 1) for one in images])
     return scores[rows.argsort()][:, columns.argsort()]
+
+
+def _tile(matcher: Matcher, device: torch.device) -> tuple[int, int]:
+    """How many visual items and captions of a tile."""
+    times = 1 if device.type == "cpu" else _DEVICE_TILE
+    return matcher.tile[0] * times, matcher.tile[1] * times
 
 
 def _blocks(items: Items, *, most: int, size: int = WINDOW) -> Iterator[list[Tile]]:

@@ -24,6 +24,7 @@ from graphmatch.gathered import BatchLoss, Share
 from graphmatch.graphs.batch import MatchBatch
 from graphmatch.models.matcher import Matcher
 from graphmatch.models.table import model_name
+from graphmatch.nn.piece_encoder import PieceEncoder
 from graphmatch.pair_set import PairSet
 from graphmatch.schedules import rate_factor
 from graphmatch.train_batches import Batches, groups
@@ -96,6 +97,7 @@ def train(
         return run.open(described, force=force)
 
     mode, usual = matcher.training, matcher.hinge.negatives
+    encoders = [module for module in matcher.modules() if isinstance(module, PieceEncoder)]
     device = accelerator.device
     try:
         first, tensors = main_only(accelerator, open_run)
@@ -121,6 +123,9 @@ def train(
             process=(accelerator.process_index, accelerator.num_processes),
             gather=config.gather,
         )
+        for encoder in encoders:
+            encoder.remember(text.word for text in pairs.texts())
+            encoder.remember(text.word for text in (validation.texts() if validation else ()))
         # the caller's random numbers stay as they are
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
             if not first.finished:
@@ -130,6 +135,8 @@ def train(
     finally:
         matcher.hinge.negatives = usual
         matcher.train(mode)
+        for encoder in encoders:
+            encoder.forget()
         run.close()
         accelerator.free_memory()
     return TrainReport(

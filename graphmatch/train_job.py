@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from graphmatch.caption_set import CaptionSet
 from graphmatch.checkpoint import load_checkpoint
@@ -15,7 +16,9 @@ from graphmatch.config import config_from_values, config_values, parse_setting
 from graphmatch.errors import ConfigError, check_choice
 from graphmatch.feature_store import FeatureStore
 from graphmatch.models.table import find_model, model_name
+from graphmatch.nn.piece_encoder import PieceEncoder
 from graphmatch.pair_set import PairSet
+from graphmatch.piece_folder import read_pieces, whole_words
 from graphmatch.store import GraphStore
 from graphmatch.train import train
 from graphmatch.train_config import TrainConfig, training_config
@@ -23,7 +26,7 @@ from graphmatch.train_report import TrainReport
 from graphmatch.vocab import HGR_SPECIALS, SCAN_SPECIALS, Vocabulary
 from graphmatch.weights import check_fit
 
-_FROM_DATA = ("vocabulary", "feature_size")  # fields of a model that the data decide
+_FROM_DATA = ("vocabulary", "feature_size", "pretrained")  # fields of a model that inputs decide
 _BOXES = ("gsmn",)  # models that read boxes
 
 
@@ -39,7 +42,10 @@ class TrainJob:
         val_captions: captions of the validation pairs, if there are any.
         val_visual: their images or videos; those of `visual` if None.
         vocab: file with the words; made from the training captions if None.
-        min_count: how often a word must occur there; 4 for SCAN's family, 3 for HGR's if None.
+        min_count: how often a word must occur there; 4 for SCAN's family, 3 for HGR's if None, 1
+            with a text encoder.
+        text_encoder: folder of a BERT whose states words have beside their embeddings, see
+            `graphmatch.piece_folder`; words that it knows whole are in the vocabulary, too.
         settings: `field=value` of the model's configuration or of `TrainConfig`.
         init: checkpoint to begin with.
     """
@@ -52,6 +58,7 @@ class TrainJob:
     val_visual: Path | None = None
     vocab: Path | None = None
     min_count: int | None = None
+    text_encoder: Path | None = None
     settings: Sequence[str] = ()
     init: Path | None = None
 
@@ -161,37 +168,52 @@ def _begin(
     kind, config_kind = entry.model_class(), entry.config_class()
     if job.init is not None:
         return _from_checkpoint(job, visual, own)
-    if job.vocab is not None:
-        if job.min_count is not None:
-            raise ConfigError("--min-count: expected no --vocab with it, which has its words")
-        vocabulary = Vocabulary.load(job.vocab)
-    else:
-        specials, unknown, usual = (
-            (SCAN_SPECIALS, "<unk>", 4) if kind.marks else (HGR_SPECIALS, "<UNK>", 3)
-        )
-        vocabulary = Vocabulary.build(
-            captions.words(),
-            min_count=job.min_count or usual,
-            specials=specials,
-            unknown=unknown,
-        )
-        if len(vocabulary) == len(specials):
-            raise ConfigError(
-                f"{job.captions}: expected words that occur {job.min_count or usual} times or more "
-                "(got none); --min-count says how often"
-            )
-    sizes = {"vocabulary": len(vocabulary), "feature_size": _width(visual)}
+    vocabulary = _vocabulary(job, captions, kind)
+    sizes: dict[str, Any] = {"vocabulary": len(vocabulary), "feature_size": _width(visual)}
+    states: dict[str, Tensor] = {}
+    if job.text_encoder is not None:
+        sizes["pretrained"], states = read_pieces(job.text_encoder, vocabulary)
     config = config_from_values(config_kind, {**own, **sizes})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return kind(config), vocabulary
+        matcher = kind(config)
+    for module in matcher.modules():
+        if isinstance(module, PieceEncoder):
+            module.load_state_dict(states)
+    return matcher, vocabulary
+
+
+def _vocabulary(job: TrainJob, captions: GraphStore, kind: Any) -> Vocabulary:
+    """The words of a training that does not begin with a checkpoint."""
+    if job.vocab is not None:
+        if job.min_count is not None:
+            raise ConfigError("--min-count: expected no --vocab with it, which has its words")
+        return Vocabulary.load(job.vocab)
+    specials, unknown, usual = (
+        (SCAN_SPECIALS, "<unk>", 4) if kind.marks else (HGR_SPECIALS, "<UNK>", 3)
+    )
+    least = job.min_count or (usual if job.text_encoder is None else 1)
+    vocabulary = Vocabulary.build(
+        captions.words(), min_count=least, specials=specials, unknown=unknown
+    )
+    if len(vocabulary) == len(specials):
+        raise ConfigError(
+            f"{job.captions}: expected words that occur {least} times or more (got none); "
+            "--min-count says how often"
+        )
+    if job.text_encoder is None:
+        return vocabulary
+    more = [word for word in whole_words(job.text_encoder) if word not in vocabulary]
+    return Vocabulary((*vocabulary.words, *more), unknown)
 
 
 def _from_checkpoint(
     job: TrainJob, visual: FeatureStore, own: dict[str, Any]
 ) -> tuple[Any, Vocabulary]:
-    if job.vocab is not None or job.min_count is not None:
-        raise ConfigError("--init: expected no --vocab or --min-count, the checkpoint has words")
+    if job.vocab is not None or job.min_count is not None or job.text_encoder is not None:
+        raise ConfigError(
+            "--init: expected no --vocab, --min-count or --text-encoder, the checkpoint has words"
+        )
     found, vocabulary = load_checkpoint(str(job.init))
     if model_name(found) != job.model:
         raise ConfigError(f"{job.init}: expected a checkpoint of {job.model} (got another model's)")

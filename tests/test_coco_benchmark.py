@@ -166,7 +166,7 @@ def test_recipes_have_fields_of_their_models(name):
     from graphmatch.train_job import split_settings
 
     for recipe in RECIPES[name]:
-        split_settings(recipe.model, [f"{k}={v}" for k, v in recipe.fields(name).items()])
+        split_settings(recipe.model, [f"{k}={v}" for k, v in recipe.fields().items()])
 
 
 def test_features_of_both_sets(tmp_path, assert_close):
@@ -176,16 +176,16 @@ def test_features_of_both_sets(tmp_path, assert_close):
     data = world(tmp_path / "data")
     found = next(detected_records(data, "train", 1))
     assert found.columns["feature"].shape == (2, 216)
-    assert found.columns["feature"][0, 128 + 1] == 1  # 2 x 0.5 for the class of image 1
-    assert found.columns["feature"][1, 128 + 80] == 2
+    assert found.columns["feature"][0, 128 + 1] == 4  # 8 x 0.5 for the class of image 1
+    assert found.columns["feature"][1, 128 + 80] == 8
     assert found.columns["box"].tolist() == [[2, 3, 12, 23], [0, 0, 40, 30]]
     bare, boxed = list(annotated_records(data, "train", 2))
     assert bare.columns["label"].tolist() == [-1]
     feature = boxed.columns["feature"]
     assert np.flatnonzero(feature[0]).tolist()[0] == 2
     box = np.array([0.05, 0.1, 0.3, 23 / 30, 0.25, 2 / 3, 1 / 6], np.float32)
-    assert_close(feature[0, 81:88], box)
-    assert feature[1, 88 + 2] == pytest.approx(np.log(2))
+    assert_close(feature[0, 81:88], 4 * box)
+    assert feature[1, 97 + 2] == pytest.approx(np.log(2))
     vector = annotated_vector(boxed.columns).reshape(-1)
     place = 160 + 9 * 2 + 3 * 1 + 0  # class 2, middle row, left column
     assert vector[place] == pytest.approx(np.log(2))

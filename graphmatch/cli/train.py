@@ -31,6 +31,10 @@ def train(
         int | None,
         typer.Option(min=1, help="How often a word must occur; 4, or 3 for hgr and global-match."),
     ] = None,
+    text_encoder: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a BERT (MiniLM, ...) whose states words have beside theirs."),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -72,6 +76,7 @@ def train(
         val_visual=val_visual,
         vocab=vocab,
         min_count=min_count,
+        text_encoder=text_encoder,
         settings=settings or (),
         init=init,
     )

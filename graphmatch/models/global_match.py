@@ -29,8 +29,9 @@ from graphmatch.models.region_word import rnn_keys
 from graphmatch.nn.frame_scores import unit_vectors
 from graphmatch.nn.hinge_loss import HingeLoss, LossDirection, Negatives
 from graphmatch.nn.pad_nodes import pad_nodes
+from graphmatch.nn.piece_encoder import PieceConfig
 from graphmatch.nn.role_graph_encoder import reset_rnn
-from graphmatch.nn.word_encoder import Cell, WordEncoder
+from graphmatch.nn.word_encoder import WordCell, WordEncoder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,10 +50,11 @@ class GlobalMatchConfig:
     feature_size: int = 2048  # numbers of a frame, several feature files together
     word_size: int = 300  # numbers of an embedded word
     embed_size: int = 1024  # numbers of a caption's or a video's vector
-    cell: Cell = "gru"  # of the word encoder
+    cell: WordCell = "gru"  # of the word encoder; "linear" reads no order, see `nn.word_encoder`
     bidirectional: bool = True  # captions are read both ways
     word_layers: int = 1  # recurrent layers of the word encoder; the code's num_layers
     dropout: tuple[float, float] = (0.2, 0.2)  # of embedded words and of encoded videos
+    pretrained: PieceConfig | None = None  # a transformer whose states words have beside embeddings
     margin: float = 0.2  # of the loss, in units of scores
     negatives: Negatives = "hardest"  # in the loss; the code's max_violation
     top_k: int = 1  # how many of the hardest; the code's hard_topk
@@ -60,7 +62,7 @@ class GlobalMatchConfig:
     ignore_same: bool = False  # captions of one video are no negatives; the code takes them as such
 
     def __post_init__(self) -> None:
-        check_choice("cell", self.cell, get_args(Cell))
+        check_choice("cell", self.cell, get_args(WordCell))
         check_choice("negatives", self.negatives, get_args(Negatives))
         check_choice("direction", self.direction, get_args(LossDirection))
         check_counts(self, "vocabulary", "feature_size", "word_size", "embed_size")
@@ -99,8 +101,10 @@ class GlobalMatch(Matcher):
             layers=config.word_layers,
             dropout=config.dropout[0],
             embedding_bound=config.word_size**-0.5,
+            pretrained=config.pretrained,
         )
-        reset_rnn(self.words.rnn)
+        if config.cell != "linear":
+            reset_rnn(self.words.rnn)
         self.frames = nn.Linear(config.feature_size, config.embed_size)
         self.dropout = nn.Dropout(config.dropout[1])
         self.hinge = HingeLoss(

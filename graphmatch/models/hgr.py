@@ -60,6 +60,7 @@ from graphmatch.nn.frame_scores import (
 )
 from graphmatch.nn.hinge_loss import HingeLoss, LossDirection, Negatives
 from graphmatch.nn.pad_nodes import pad_nodes
+from graphmatch.nn.piece_encoder import PieceConfig
 from graphmatch.nn.role_graph_encoder import RoleGraphEncoder
 from graphmatch.nn.word_encoder import Cell, WordEncoder
 from graphmatch.parse import ROLES
@@ -91,6 +92,7 @@ class HGRConfig:
     fusion: Fusion = "embed"  # node score from averaged frames, or "sim": from averaged cosines
     scale: float = 4.0  # lambda, inverse temperature of the attention to frames; simattn_sigma
     dropout: tuple[float, float, float] = (0.2, 0.2, 0.5)  # of words, frames and graph layers
+    pretrained: PieceConfig | None = None  # a transformer whose states words have beside embeddings
     margin: float = 0.2  # of the loss, in units of scores
     negatives: Negatives = "hardest"  # in the loss; the code's max_violation
     top_k: int = 1  # how many of the hardest; the code's hard_topk
@@ -150,6 +152,7 @@ class HGR(Matcher):
             layers=config.word_layers,
             dropout=config.dropout[0],
             embedding_bound=config.word_size**-0.5,
+            pretrained=config.pretrained,
         )
         self.text = RoleGraphEncoder(
             words,

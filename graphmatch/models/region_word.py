@@ -10,17 +10,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, get_args
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from graphmatch.config import check_counts, check_positive
-from graphmatch.errors import check_choice
+from graphmatch.errors import ConfigError, check_choice
 from graphmatch.graphs.batch import word_ptr
 from graphmatch.models.matcher import Matcher
 from graphmatch.nn.hinge_loss import HingeLoss, Negatives
 from graphmatch.nn.l2norm import l2_normalise
 from graphmatch.nn.pad_nodes import pad_nodes
+from graphmatch.nn.piece_encoder import PieceConfig
 from graphmatch.nn.region_encoder import RegionEncoder
-from graphmatch.nn.word_encoder import WordEncoder, Words
+from graphmatch.nn.word_encoder import WordCell, WordEncoder, Words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,9 @@ class RegionWordConfig:
     weight_norm: bool = False  # of the regions' linear map; the code's precomp_enc_type weight_norm
     bidirectional: bool = True  # GRU in both directions; every published model
     scale: float = 9.0  # lambda, inverse temperature of the attention
+    cell: WordCell = "gru"  # what reads the words; "linear": each alone, see `nn.word_encoder`
+    dropout: tuple[float, float] = (0.0, 0.0)  # of embedded words and of region features
+    pretrained: PieceConfig | None = None  # a transformer whose states words have beside embeddings
     margin: float = 0.2  # of the loss, in units of scores
     negatives: Negatives = "hardest"  # in the loss; the code's max_violation
     ignore_same: bool = False  # captions of one image are no negatives; the code takes them as such
@@ -47,6 +51,9 @@ class RegionWordConfig:
         check_positive(self, "scale")
         check_positive(self, "margin", or_zero=True)
         check_choice("negatives", self.negatives, get_args(Negatives))
+        check_choice("cell", self.cell, get_args(WordCell))
+        if len(self.dropout) != 2 or not all(0 <= share < 1 for share in self.dropout):
+            raise ConfigError(f"dropout: expected two shares in [0, 1) (got {self.dropout})")
 
 
 class RegionWordMatcher(Matcher):
@@ -67,8 +74,13 @@ class RegionWordMatcher(Matcher):
             config.vocabulary,
             word_size=config.word_size,
             hidden=config.embed_size,
+            cell=config.cell,
             bidirectional=config.bidirectional,
+            dropout=config.dropout[0],
+            pretrained=config.pretrained,
+            wrap=False,  # <start> and <end> are the transformer's marks
         )
+        self.dropout = nn.Dropout(config.dropout[1])
         self.hinge = HingeLoss(
             margin=config.margin, negatives=config.negatives, ignore_same=config.ignore_same
         )
@@ -86,7 +98,7 @@ class RegionWordMatcher(Matcher):
         Raises:
             GraphError: features of another length than the configuration says.
         """
-        regions = self.regions(visuals.x)  # [N, d]
+        regions = self.regions(self.dropout(visuals.x))  # [N, d]
         return pad_nodes(l2_normalise(regions) if normalise else regions, visuals.ptr)
 
     def encode_words(self, texts: Any, *, normalise: bool = True) -> Words:

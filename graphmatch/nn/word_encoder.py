@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
+import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from graphmatch.errors import ConfigError, GraphError, check_choice
 from graphmatch.nn.pad_nodes import pad_nodes
+from graphmatch.nn.piece_encoder import PieceConfig, PieceEncoder
 
 Cell = Literal["gru", "lstm"]
+WordCell = Literal["gru", "lstm", "linear"]
 
 
 class Words(NamedTuple):
@@ -19,7 +22,8 @@ class Words(NamedTuple):
     Args:
         nodes: [n, L, d] word vectors, zero past a caption's last word.
         mask: [n, L] bool, which words are real.
-        last: [n, d] final states, averaged over the directions.
+        last: [n, d] final states, averaged over the directions; mean of the words if no cell reads
+            them in their order.
     """
 
     nodes: Tensor
@@ -34,6 +38,10 @@ class WordEncoder(nn.Module):
     IMRAM, and in HGR (CVPR 2020) section 3.1 with dropout on the embedded words. Each caption is
     read to its own length, so padding changes nothing.
 
+    With `pretrained`, the states of a frozen transformer stand beside the embedding, which then
+    starts at 0: a word that training never shows is known by its state alone. The cell "linear"
+    reads no order; it is for these states, which know it already.
+
     Parameters have torch's names (`embedding.weight`, `rnn.weight_ih_l0`, ...) and start as torch's
     layers do, the embedding uniform in +-`embedding_bound`.
 
@@ -41,11 +49,13 @@ class WordEncoder(nn.Module):
         vocabulary: V, number of words.
         word_size: numbers of an embedded word.
         hidden: d, numbers of an encoded word.
-        cell: "gru" or "lstm".
+        cell: "gru", "lstm" or "linear", one linear map.
         bidirectional: whether captions are read backwards, too.
         layers: number of recurrent layers, each over the output of the one before.
         dropout: share of the numbers of embedded words that training drops.
-        embedding_bound: initial size of the embedding.
+        embedding_bound: initial size of the embedding, without `pretrained`.
+        pretrained: sizes of a transformer, see `graphmatch.piece_folder`.
+        wrap: put the transformer's own marks around each caption.
 
     Raises:
         ConfigError: a size below 1, a share outside [0, 1), an unknown cell.
@@ -64,14 +74,16 @@ class WordEncoder(nn.Module):
         *,
         word_size: int = 300,
         hidden: int = 1024,
-        cell: Cell = "gru",
+        cell: WordCell = "gru",
         bidirectional: bool = True,
         layers: int = 1,
         dropout: float = 0.0,
         embedding_bound: float = 0.1,
+        pretrained: PieceConfig | None = None,
+        wrap: bool = True,
     ) -> None:
         super().__init__()
-        check_choice("cell", cell, ("gru", "lstm"))
+        check_choice("cell", cell, get_args(WordCell))
         sizes = (vocabulary, word_size, hidden, layers)
         if min(sizes) < 1:
             raise ConfigError(f"expected sizes from 1 (got {sizes})")
@@ -80,6 +92,15 @@ class WordEncoder(nn.Module):
         self.embedding = nn.Embedding(vocabulary, word_size)
         nn.init.uniform_(self.embedding.weight, -embedding_bound, embedding_bound)
         self.dropout = nn.Dropout(dropout)
+        self.pieces: PieceEncoder | None = None
+        if pretrained is not None:
+            self.pieces = PieceEncoder(vocabulary, pretrained, wrap=wrap)
+            nn.init.zeros_(self.embedding.weight)
+            word_size += pretrained.size
+        self.linear: nn.Linear | None = None
+        if cell == "linear":
+            self.linear = nn.Linear(word_size, hidden)
+            return
         layer = nn.GRU if cell == "gru" else nn.LSTM
         self.rnn = layer(
             word_size, hidden, num_layers=layers, batch_first=True, bidirectional=bidirectional
@@ -107,7 +128,15 @@ class WordEncoder(nn.Module):
             last = self.embedding.num_embeddings - 1
             got = f"{int(word.min())} to {int(word.max())}"
             raise GraphError(f"expected word ids from 0 to {last} (got {got})")
-        embedded = self.dropout(self.embedding(ids))  # [n, L, word_size]
+        embedded = self.embedding(ids)  # [n, L, word_size]
+        if self.pieces is not None:
+            states = self.pieces(word, ptr).to(embedded.dtype)
+            embedded = torch.cat((embedded, states), dim=-1)
+        embedded = self.dropout(embedded)
+        if self.linear is not None:
+            nodes = self.linear(embedded) * mask.unsqueeze(-1)  # [n, L, d]
+            mean = nodes.sum(dim=1) / lengths.to(nodes).unsqueeze(1)
+            return Words(nodes=nodes, mask=mask, last=mean)
         packed = pack_padded_sequence(embedded, lengths, batch_first=True, enforce_sorted=False)
         states, final = self.rnn(packed)
         if isinstance(final, tuple):  # of an LSTM: hidden and cell states
