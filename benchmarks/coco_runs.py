@@ -87,6 +87,9 @@ class Run:
             out=self.out / self.key,
             min_count=self.recipe.min_count,
             settings=settings,
+            init=None
+            if self.recipe.begin is None
+            else self.out / f"{self.recipe.begin}-{self.seed}",
         )
         return job if self._encoder is None else replace(job, text_encoder=self._encoder)
 
@@ -95,7 +98,7 @@ class Run:
         """The same as a command."""
         job = self.job
         words = ["graphmatch", "train", job.model]
-        for name in ("captions", "visual", "out", "min_count"):
+        for name in ("captions", "visual", "out", "min_count", "init"):
             value = getattr(job, name)
             words += [] if value is None else [f"--{name.replace('_', '-')}", str(value)]
         words += [] if self._encoder is None else ["--text-encoder", str(self._encoder)]
@@ -109,12 +112,14 @@ class Run:
             "captions": self.recipe.captions,
             "settings": self._fields(),
             "min_count": self.recipe.min_count,
+            **({} if self.recipe.begin is None else {"begin": self.recipe.begin}),
             "text_encoder": None if self._encoder is None else self._encoder.name,
         }
 
     @property
     def _encoder(self) -> Path | None:
-        return self.text_encoder if self.recipe.text_encoder else None
+        own = self.recipe.text_encoder and self.recipe.begin is None
+        return self.text_encoder if own else None
 
     def _fields(self) -> dict[str, str]:
         fields = self.recipe.fields()
@@ -153,17 +158,19 @@ def do_runs(
             left.append(run)
     context = get_context("spawn")
     with ProcessPoolExecutor(jobs, context, max_tasks_per_child=1) as pool:
-        waiting = {pool.submit(do_run, run): run for run in left}
-        for done in as_completed(waiting):
-            run = waiting[done]
-            try:
-                records[run.key] = record = done.result()
-                val, test = (record[split]["retrieval"]["rsum"] for split in ("val", "test"))
-                seconds = record["train"]["seconds"]
-                tell(f"{run.key}: rsum val {val:.1f}, test {test:.1f}; trained in {seconds:.0f} s")
-            except Exception as error:  # the other runs go on; it is told at the end
-                errors[run.key] = f"{type(error).__name__}: {error}"
-                tell(f"{run.key} failed: {errors[run.key]}")
+        for later in (False, True):  # those that begin with another's encoders come after it
+            some = [run for run in left if (run.recipe.begin is not None) == later]
+            waiting = {pool.submit(do_run, run): run for run in some}
+            for done in as_completed(waiting):
+                run = waiting[done]
+                try:
+                    records[run.key] = record = done.result()
+                    val, test = (record[split]["retrieval"]["rsum"] for split in ("val", "test"))
+                    seconds = record["train"]["seconds"]
+                    tell(f"{run.key}: rsum val {val:.1f}, test {test:.1f}; {seconds:.0f} s")
+                except Exception as error:  # the other runs go on; it is told at the end
+                    errors[run.key] = f"{type(error).__name__}: {error}"
+                    tell(f"{run.key} failed: {errors[run.key]}")
     return records, errors
 
 

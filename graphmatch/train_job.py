@@ -15,6 +15,7 @@ from graphmatch.checkpoint import load_checkpoint
 from graphmatch.config import config_from_values, config_values, parse_setting
 from graphmatch.errors import ConfigError, check_choice
 from graphmatch.feature_store import FeatureStore
+from graphmatch.models.region_word import ENCODER_FIELDS, ENCODERS, RegionWordMatcher
 from graphmatch.models.table import find_model, model_name
 from graphmatch.nn.piece_encoder import PieceEncoder
 from graphmatch.pair_set import PairSet
@@ -47,7 +48,8 @@ class TrainJob:
         text_encoder: folder of a BERT whose states words have beside their embeddings, see
             `graphmatch.piece_folder`; words that it knows whole are in the vocabulary, too.
         settings: `field=value` of the model's configuration or of `TrainConfig`.
-        init: checkpoint to begin with.
+        init: checkpoint to begin with. Of SCAN, GSMN and IMRAM each may begin with the encoders of
+            another one.
     """
 
     model: str
@@ -167,7 +169,7 @@ def _begin(
     entry = find_model(job.model)
     kind, config_kind = entry.model_class(), entry.config_class()
     if job.init is not None:
-        return _from_checkpoint(job, visual, own)
+        return _from_checkpoint(job, visual, own, seed=seed)
     vocabulary = _vocabulary(job, captions, kind)
     sizes: dict[str, Any] = {"vocabulary": len(vocabulary), "feature_size": _width(visual)}
     states: dict[str, Tensor] = {}
@@ -208,25 +210,36 @@ def _vocabulary(job: TrainJob, captions: GraphStore, kind: Any) -> Vocabulary:
 
 
 def _from_checkpoint(
-    job: TrainJob, visual: FeatureStore, own: dict[str, Any]
+    job: TrainJob, visual: FeatureStore, own: dict[str, Any], *, seed: int
 ) -> tuple[Any, Vocabulary]:
     if job.vocab is not None or job.min_count is not None or job.text_encoder is not None:
         raise ConfigError(
             "--init: expected no --vocab, --min-count or --text-encoder, the checkpoint has words"
         )
     found, vocabulary = load_checkpoint(str(job.init))
-    if model_name(found) != job.model:
-        raise ConfigError(f"{job.init}: expected a checkpoint of {job.model} (got another model's)")
+    kind = find_model(job.model).model_class()
+    values = config_values(found.config)
+    state = found.state_dict()
+    if not isinstance(found, kind):
+        if not (issubclass(kind, RegionWordMatcher) and isinstance(found, RegionWordMatcher)):
+            raise ConfigError(
+                f"{job.init}: expected a checkpoint of {job.model} (got one of {model_name(found)})"
+            )
+        values = {name: values[name] for name in ENCODER_FIELDS}
+        state = {name: value for name, value in state.items() if name.startswith(ENCODERS)}
     if found.config.feature_size != _width(visual):
         raise ConfigError(
             f"{visual.path}: expected features of {found.config.feature_size} numbers, as the "
             f"checkpoint reads (got {_width(visual)})"
         )
-    config = config_from_values(type(found.config), {**config_values(found.config), **own})
+    config = config_from_values(find_model(job.model).config_class(), {**values, **own})
     with torch.random.fork_rng(devices=[]):
-        matcher = type(found)(config)
-    check_fit(matcher, found.state_dict())
-    matcher.load_state_dict(found.state_dict())
+        torch.manual_seed(seed)
+        matcher = kind(config)
+    if not isinstance(found, kind):
+        state = {**matcher.state_dict(), **state}
+    check_fit(matcher, state)
+    matcher.load_state_dict(state)
     return matcher, vocabulary
 
 

@@ -45,7 +45,8 @@ def train(
         ),
     ] = None,
     init: Annotated[
-        Path | None, typer.Option(help="Checkpoint or run whose weights to begin with.")
+        Path | None,
+        typer.Option(help="Checkpoint to begin with; scan, gsmn, imram: of any of them."),
     ] = None,
     threads: Annotated[
         int, typer.Option(min=0, help="Of torch on a CPU; 0 for its own choice.")

@@ -23,6 +23,20 @@ from graphmatch.nn.piece_encoder import PieceConfig
 from graphmatch.nn.region_encoder import RegionEncoder
 from graphmatch.nn.word_encoder import WordCell, WordEncoder, Words
 
+ENCODER_FIELDS = (
+    "vocabulary",
+    "feature_size",
+    "word_size",
+    "embed_size",
+    "weight_norm",
+    "bidirectional",
+    "cell",
+    "pretrained",
+)
+"""Fields of a configuration that the shapes of the encoders follow from."""
+ENCODERS = ("regions.", "words.")
+"""How names of the encoders' parameters begin."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegionWordConfig:

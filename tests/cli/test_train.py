@@ -87,9 +87,28 @@ def test_a_checkpoint_to_begin_with(run, world, tmp_path):
         code, _, err = train(run, world, tmp_path / "third", *options, *more)
         assert code == 1
         assert problem in err
-    code, _, err = train(run, world, tmp_path / "third", *options[:2], model="imram")
+    code, _, err = train(run, world, tmp_path / "third", *options[:2], model="hgr")
     assert code == 1
-    assert "expected a checkpoint of imram" in err
+    assert "expected a checkpoint of hgr" in err
+
+
+def test_the_encoders_of_another_matcher_to_begin_with(run, world, tmp_path):
+    assert train(run, world, tmp_path / "scan", "--set", "word_size=5")[0] == 0
+    options = ("--init", tmp_path / "scan", "--set", "lr=1e-9", "--set", "hidden=16")
+    code, _, err = train(run, world, tmp_path / "gsmn", *options, model="gsmn")
+    assert code == 0, err
+    scan, _ = load_checkpoint(tmp_path / "scan")
+    gsmn, vocabulary = load_checkpoint(tmp_path / "gsmn")
+    assert (gsmn.config.word_size, gsmn.config.scale, gsmn.config.hidden) == (5, 20.0, 16)
+    assert len(vocabulary) == scan.config.vocabulary
+    weights = gsmn.state_dict()
+    for name, value in scan.state_dict().items():
+        assert float((value - weights[name]).abs().max()) < 1e-6
+    code, _, err = train(
+        run, world, tmp_path / "other", *options, "--set", "cell=linear", model="gsmn"
+    )
+    assert code == 1
+    assert "unexpected" in err
 
 
 def test_a_vocabulary_of_a_file(run, world, tmp_path):
