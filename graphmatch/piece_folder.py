@@ -140,7 +140,7 @@ def _read_tokenizer(folder: Path) -> Any:
         from tokenizers import Tokenizer
     except ImportError as error:
         raise ConfigError(
-            "a pretrained text encoder needs tokenizers: pip install 'graphmatch[detect]'"
+            "a pretrained text encoder needs tokenizers: pip install 'graphmatch[text]'"
         ) from error
     path = folder / "tokenizer.json"
     if not path.is_file():
