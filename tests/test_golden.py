@@ -25,6 +25,8 @@ from graphmatch.parse import ROLES, Parse
 from graphmatch.parsers.dependencies import adjacency
 from graphmatch.parsers.roles import role_graph_from_tags
 from tests.golden_clips import check_frame_selection, check_moments
+from tests.golden_drn import FAMILIES as DRN
+from tests.golden_drn_training import FAMILIES as DRN_TRAINING
 from tests.golden_gsmn import FAMILIES as GSMN
 from tests.golden_gsmn_polar import check_polar
 from tests.golden_hgr import FAMILIES as HGR
@@ -39,7 +41,7 @@ from tests.golden_metrics import FAMILIES as METRICS
 from tests.golden_scan import FAMILIES as SCAN
 
 OPEN = {
-    "drn": "forward fullsize targets losses postprocess metrics train_three_stages",
+    "drn": "postprocess metrics",
     "marn": "full apgru ddma maf_title_buckets",
     "interbert": "pretrain vltasks bertadam",
     "pixel_bert": "pretrain_features pretrain_image retrieval vqa nlvr2",
@@ -190,4 +192,6 @@ FAMILIES = {
     **METRICS,
     **IMRAM,
     **HGR,
+    **DRN,
+    **DRN_TRAINING,
 }
