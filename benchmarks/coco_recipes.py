@@ -58,7 +58,7 @@ class Recipe:
         return {**COMMON, **self.settings}
 
 
-_LATER = {"epochs": "3", "batch_size": "32", "hardest_after": "0"}
+_LATER = {"epochs": "3", "batch_size": "16", "hardest_after": "0"}
 """Settings of a model that begins with trained encoders."""
 
 
