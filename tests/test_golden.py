@@ -26,6 +26,7 @@ from graphmatch.parsers.dependencies import adjacency
 from graphmatch.parsers.roles import role_graph_from_tags
 from tests.golden_clips import check_frame_selection, check_moments
 from tests.golden_drn import FAMILIES as DRN
+from tests.golden_drn_data import FAMILIES as DRN_DATA
 from tests.golden_drn_training import FAMILIES as DRN_TRAINING
 from tests.golden_gsmn import FAMILIES as GSMN
 from tests.golden_gsmn_polar import check_polar
@@ -41,7 +42,6 @@ from tests.golden_metrics import FAMILIES as METRICS
 from tests.golden_scan import FAMILIES as SCAN
 
 OPEN = {
-    "drn": "postprocess metrics",
     "marn": "full apgru ddma maf_title_buckets",
     "interbert": "pretrain vltasks bertadam",
     "pixel_bert": "pretrain_features pretrain_image retrieval vqa nlvr2",
@@ -193,5 +193,6 @@ FAMILIES = {
     **IMRAM,
     **HGR,
     **DRN,
+    **DRN_DATA,
     **DRN_TRAINING,
 }
