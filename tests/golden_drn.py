@@ -16,6 +16,7 @@ from graphmatch.models.drn_keys import UNUSED, load_official, official_keys
 from graphmatch.models.drn_stages import STAGES
 from graphmatch.nn.grounding import true_iou
 from graphmatch.nn.moment_targets import level_counts, moment_targets
+from tests.golden_drn_data import check_decoded
 
 LOSSES = {"loss_cls": "match", "loss_reg": "location", "loss_iou": "iou"}
 
@@ -141,7 +142,7 @@ def check_outputs(grounding, found, tensors, mode, assert_close):
     known = ("video.position1", "video.position2", "buffer.", "loss_", "det", "score", "loc")
     rest = {name.removeprefix(f"out.{mode}.") for name in set(names) - checked}
     rest = {name for name in rest if not name.startswith((*known, "level"))}
-    assert not rest  # of these, losses and buffers are checked elsewhere, moments when decoded
+    assert not rest  # of these, losses, buffers and moments are checked elsewhere
 
 
 def check_losses(losses, tensors, mode, stage, assert_close):
@@ -182,6 +183,7 @@ def check_modes(model, stage, tensors, assert_close):
         grounding, found = run(model, tensors)
     check_targets_of(model, grounding, tensors)
     check_outputs(grounding, found, tensors, "eval", assert_close)
+    check_decoded(grounding, model.config, tensors, assert_close, first=stage is STAGES[0])
     check_losses(model.losses(grounding, moment), tensors, "eval", stage, assert_close)
     model.train()
     stage.begin(model)

@@ -42,21 +42,40 @@ def check_postprocess(case, assert_close):
             threshold=config["score_threshold"],
             candidates=config["pre_nms_top_n"],
         )
-        for number, there in enumerate(moments.mask):
-            expected = {
-                name: tensors[f"out.{stage}.{name}{number}"]
-                for name in ("det", "score", "loc", "level")
-            }
-            assert torch.equal(moments.level[number][there], expected["level"])
-            assert_close(moments.segment[number][there], expected["det"])
-            assert_close(moments.score[number][there], expected["score"])
-            assert_close(moments.location[number][there], expected["loc"])
+        check_same_moments(moments, tensors, f"out.{stage}", assert_close)
         order = top_segments(moments.score, moments.mask)
         for key, expected in content["nms_picks"][stage].items():
             level, number = _PICKS.fullmatch(key).groups()
             check_picks(moments, order, int(number), float(level), expected)
         truth = tensors["in.gt_start_end"]
         check_recall(content["metrics"][stage], moments.segment, moments.score, truth, moments.mask)
+
+
+def check_decoded(grounding, config, tensors, assert_close, *, first):
+    """Moments of a forward pass; the first stage does not look at the IoU."""
+    moments = decode_moments(
+        grounding.found.match,
+        grounding.found.distance,
+        grounding.points,
+        scale=grounding.scale,
+        iou_logit=None if first else grounding.found.iou,
+        mask=grounding.mask,
+        threshold=config.score_threshold,
+        candidates=config.candidates,
+    )
+    check_same_moments(moments, tensors, "out.eval", assert_close)
+
+
+def check_same_moments(moments, tensors, prefix, assert_close):
+    assert f"{prefix}.det{len(moments)}" not in tensors
+    for number, there in enumerate(moments.mask):
+        expected = {
+            name: tensors[f"{prefix}.{name}{number}"] for name in ("det", "score", "loc", "level")
+        }
+        assert torch.equal(moments.level[number][there], expected["level"])
+        assert_close(moments.segment[number][there], expected["det"])
+        assert_close(moments.score[number][there], expected["score"])
+        assert_close(moments.location[number][there], expected["loc"])
 
 
 def grid(counts, scale):
