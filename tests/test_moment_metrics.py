@@ -10,6 +10,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from graphmatch.clips.moments import moment_share
+from graphmatch.datasets.charades_sta import read_charades_sta
 from graphmatch.errors import ConfigError, GraphError
 from graphmatch.moment_metrics import best_iou, evaluate_moments, moment_hits
 from graphmatch.moment_protocol import MomentProtocol
@@ -158,6 +160,24 @@ def test_broken_input_is_an_error():
 def test_impossible_rules_are_refused(options):
     with pytest.raises(ConfigError):
         MomentProtocol(**options)
+
+
+def test_blind_baselines_of_charades_sta(data):
+    """One constant segment, as the README of the data measured it on the same 2,605 queries."""
+    folder = data / "charades_sta"
+    charades = read_charades_sta(
+        folder / "Charades_sta_test.txt", durations=folder / "Charades_duration.json"
+    ).usable()
+    truth = torch.stack(
+        [moment_share(*c.moment, charades.visual(c.owner).duration) for c in charades.captions]
+    )
+    found = []
+    for end, level in ((0.52, 0.3), (0.30, 0.5), (0.36, 0.7)):
+        segment = torch.tensor([0.0, end], dtype=torch.float64).expand(len(truth), 1, 2)
+        report = evaluate_moments(segment, torch.ones(len(truth), 1), truth)
+        found.append(report.recall_at(1, level))
+    assert len(truth) == 2605
+    assert found == pytest.approx([49.3, 30.9, 16.8], abs=0.1)  # one query is a matter of rounding
 
 
 @pytest.mark.slow
