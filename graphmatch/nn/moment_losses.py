@@ -36,10 +36,11 @@ def focal_loss(
         >>> focal_loss(torch.zeros(2), torch.tensor([True, False]))  # ln 2 / 4 times 0.25 and 0.75
         tensor([0.0433, 0.1300])
     """
-    sign = positive.to(logits.dtype) * 2 - 1
+    label = positive.to(logits.dtype)
+    sign = 2 * label - 1
     right = functional.logsigmoid(logits * sign)  # log of the probability of what is right
     wrong = torch.sigmoid(-logits * sign)
-    weight = torch.where(positive, alpha, 1 - alpha).to(logits.dtype)
+    weight = (1 - alpha) + (2 * alpha - 1) * label  # alpha or 1 - alpha
     return -weight * wrong**gamma * right
 
 
