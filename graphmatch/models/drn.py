@@ -40,6 +40,7 @@ from graphmatch.config import check_counts, check_positive
 from graphmatch.encoded import Encoded
 from graphmatch.errors import ConfigError, GraphError, check_choice
 from graphmatch.graphs.batch import MatchBatch, word_ptr
+from graphmatch.moment_decoding import Moments, decode_moments
 from graphmatch.nn.grounding import (
     Clamp,
     Divisor,
@@ -222,12 +223,12 @@ class DRN(nn.Module):
             raise GraphError("expected at least one clip in each video (got none)")
         duration = visuals.duration[visuals.batch].unsqueeze(-1)  # [L, 1]
         tiny = torch.finfo(duration.dtype).tiny
-        place, _ = pad_nodes((visuals.time / duration.clamp(min=tiny)).to(dtype), visuals.ptr)
-        place = torch.cat((place, place[..., 1:] - place[..., :1]), dim=-1)  # [n, T, 3]
+        share = visuals.time / duration.clamp(min=tiny)  # [L, 2]
+        place = torch.cat((share, share[:, 1:] - share[:, :1]), dim=1)  # before they are rounded
         return Encoded(
             nodes=self.clips(x) * mask.unsqueeze(-1),
             mask=mask,
-            extra={"position": self.position(place)},
+            extra={"position": self.position(pad_nodes(place.to(dtype), visuals.ptr)[0])},
             node_axes={"position": (1,)},
         )
 
@@ -264,6 +265,32 @@ class DRN(nn.Module):
         points = level_points(clips, device=scale.device, dtype=scale.dtype)
         mask = None if masks is None else torch.cat(masks, dim=1)  # [B, P]
         return Grounding(found=found, points=points, mask=mask, scale=scale)
+
+    def decode(self, grounding: Grounding, *, use_iou: bool = True) -> Moments:
+        """Moments of predictions, see `decode_moments`.
+
+        Args:
+            grounding: predictions of B queries.
+            use_iou: whether scores include the predicted IoU; the official code leaves it out in
+                the first stage of training, when nobody has taught it.
+
+        Returns:
+            The moments, not yet suppressed or sorted.
+
+        Raises:
+            GraphError: predictions that are not finite.
+        """
+        found = grounding.found
+        return decode_moments(
+            found.match,
+            found.distance,
+            grounding.points,
+            scale=grounding.scale,
+            iou_logit=found.iou if use_iou else None,
+            mask=grounding.mask,
+            threshold=self.config.score_threshold,
+            candidates=self.config.candidates,
+        )
 
     def losses(self, grounding: Grounding, moment: Tensor) -> GroundingLosses:
         """Losses of predictions, with the configuration's options.

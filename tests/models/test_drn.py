@@ -99,6 +99,31 @@ def test_points_lie_inside_the_moments_that_they_predict():
     assert (location < grounding.segments()[..., 1]).all()
 
 
+@torch.no_grad()
+def test_decoded_moments_are_those_of_the_real_points(assert_close):
+    config = replace(CONFIG, mask_padding=True, cut_upsampling=True, score_threshold=0.0)
+    model, items = build(config), videos((8, 3, 1))
+    grounding = ground(model, items=items)
+    moments = model.decode(grounding)
+    assert torch.equal(moments.mask, grounding.mask)
+    found = grounding.found
+    score = (found.match.sigmoid() * found.iou.sigmoid()).sqrt()
+    assert_close(moments.score[moments.mask], score[moments.mask], "float64")
+    segments = grounding.segments().clamp(0, 1)
+    assert_close(moments.segment[moments.mask], segments[moments.mask], "float64")
+    first = model.decode(grounding, use_iou=False)
+    assert_close(first.score[moments.mask], found.match.sigmoid().sqrt()[moments.mask], "float64")
+
+
+@torch.no_grad()
+def test_half_precision_is_near():
+    model = build()
+    expected = ground(model).segments()
+    found = ground(model.bfloat16()).segments()
+    assert found.dtype == torch.float32
+    assert (found - expected).abs().max() < 0.05
+
+
 def test_losses_of_a_batch_are_those_of_its_moments_in_shares():
     model = build()
     losses = model(match_batch())
