@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphmatch.config import config_from_values, config_values
 from graphmatch.errors import CheckpointError, ConfigError, FormatError
-from graphmatch.models.table import find_model, model_name
+from graphmatch.models.table import Task, check_task, find_model, model_name
 from graphmatch.vocab import Vocabulary
 
 if TYPE_CHECKING:
@@ -96,11 +96,12 @@ def save_checkpoint(
             raise
 
 
-def load_checkpoint(folder: str | Path) -> tuple[Any, Vocabulary]:
+def load_checkpoint(folder: str | Path, *, task: Task | None = None) -> tuple[Any, Vocabulary]:
     """Read a checkpoint that `save_checkpoint` wrote.
 
     Args:
         folder: the checkpoint, or the folder of a training run, which means its best one.
+        task: what its model must do; anything if None.
 
     Returns:
         The model, on the CPU and in evaluation mode, and its vocabulary. The state of torch's
@@ -109,6 +110,7 @@ def load_checkpoint(folder: str | Path) -> tuple[Any, Vocabulary]:
     Raises:
         CheckpointError: no checkpoint, a damaged one, one of a newer version; a tensor that is
             missing, unexpected, misshaped, of another type, or not finite.
+        ConfigError: a model of another task.
 
     Example:
         >>> from graphmatch.models.scan import SCAN, SCANConfig
@@ -134,6 +136,8 @@ def load_checkpoint(folder: str | Path) -> tuple[Any, Vocabulary]:
         raise CheckpointError(f"{folder}: {error}") from error
     except (ConfigError, FormatError, SafetensorError) as error:
         raise CheckpointError(f"{folder}: the checkpoint is damaged: {error}") from error
+    if task is not None:
+        check_task(name, task, where=f"{folder}: ")
     return model, vocabulary
 
 

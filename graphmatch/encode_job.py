@@ -154,7 +154,7 @@ class _PartEncoder:
                 f"{self.checkpoint}: the checkpoint was replaced while it was being used; run again"
             )
         check_device(self.device)  # here: a worker may have what the machine of the run has not
-        matcher, vocabulary = load_checkpoint(self.checkpoint)
+        matcher, vocabulary = load_checkpoint(self.checkpoint, task="match")
         if self.job["side"] == "visual" and "feature" in self._store.arrays:
             width, wanted = self._store.arrays["feature"].shape[1], matcher.config.feature_size
             if width != wanted:

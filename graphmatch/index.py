@@ -174,7 +174,7 @@ class MatchIndex:
                     f"{path}: expected the checkpoint that encoded the index, {header.digest} "
                     f"(got {digest} of {checkpoint}); give that one, or build the index again"
                 )
-            loaded, vocabulary = load_checkpoint(checkpoint)
+            loaded, vocabulary = load_checkpoint(checkpoint, task="match")
             matcher = loaded if matcher is None else matcher
         if prefilter is not None and prefilter.name != header.prefilter:
             raise ConfigError(

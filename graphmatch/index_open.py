@@ -87,7 +87,7 @@ def make_index(
         CheckpointError: another checkpoint.
     """
     if not LanceTable.exists(path):
-        matcher, vocabulary = load_checkpoint(checkpoint)
+        matcher, vocabulary = load_checkpoint(checkpoint, task="match")
         index = MatchIndex.create(
             path,
             matcher,

@@ -101,7 +101,7 @@ def load_matchers(
     found = []
     for folder in folders:
         path = find_checkpoint(folder)
-        matcher, vocabulary = load_checkpoint(path)
+        matcher, vocabulary = load_checkpoint(path, task="match")
         _check_readable(matcher, visuals, path)
         loaded = LoadedMatcher(
             folder=str(path),

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 
 from graphmatch.config import check_counts, check_positive, config_from_values
 from graphmatch.errors import check_choice
-from graphmatch.models.table import MODELS
+from graphmatch.models.table import check_task
 from graphmatch.schedules import Schedule
 
 Optimizer = Literal["adam", "adamw"]
@@ -94,5 +94,5 @@ def training_config(model: str, settings: Mapping[str, Any] | None = None) -> Tr
         >>> training_config("hgr", {"seed": 3}).lr
         0.0001
     """
-    check_choice("model", model, MODELS)
+    check_task(model, "match")
     return config_from_values(TrainConfig, {**TRAINING[model], **(settings or {})})

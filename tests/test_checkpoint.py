@@ -250,3 +250,12 @@ def test_no_checkpoint_at_all(tmp_path):
 def test_unknown_models():
     with pytest.raises(ConfigError, match=r"unknown model 'gsm'.*did you mean 'gsmn'"):
         find_model("gsm")
+
+
+def test_a_model_of_another_task_is_refused(tmp_path, folder):
+    save_checkpoint(tmp_path / "drn", tiny_model("drn"), tiny_vocabulary())
+    assert load_checkpoint(tmp_path / "drn", task="ground")
+    with pytest.raises(ConfigError, match=r"drn: expected one of scan, .* graphmatch ground"):
+        load_checkpoint(tmp_path / "drn", task="match")
+    with pytest.raises(ConfigError, match=r"expected one of drn \(got scan, .* graphmatch search"):
+        load_checkpoint(folder, task="ground")

@@ -13,9 +13,10 @@ from graphmatch.errors import CheckpointError, ConfigError, FormatError, GraphEr
 from graphmatch.index import MatchIndex
 from graphmatch.lance_table import LanceTable
 from graphmatch.models.ensemble import Ensemble
+from graphmatch.models.table import MATCHERS
 from graphmatch.prefilter import Prefilter
 from tests.index_world import exhaustive, gallery, make, picture, random_items, save, text
-from tests.tiny_models import SIZES, tiny_model
+from tests.tiny_models import tiny_model
 
 METADATA = pa.schema(
     [("year", pa.int64()), ("place", pa.string()), ("tags", pa.list_(pa.string()))]
@@ -29,7 +30,7 @@ def years(count):
 
 
 @pytest.mark.parametrize("side", ["visual", "text"])
-@pytest.mark.parametrize("name", sorted(SIZES))
+@pytest.mark.parametrize("name", sorted(MATCHERS))
 def test_hits_are_those_of_exhaustive_scores(tmp_path, assert_close, name, side):
     index, model = make(tmp_path / "index", name, side=side)
     query = text(4, 77, name) if side == "visual" else picture(3, 77, name)

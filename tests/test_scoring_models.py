@@ -10,7 +10,7 @@ from graphmatch.graphs.batch import MatchBatch, batch_graphs
 from graphmatch.graphs.clip import ClipGraph
 from graphmatch.graphs.region import RegionGraph
 from graphmatch.graphs.text import TextGraph
-from graphmatch.models.table import MODELS
+from graphmatch.models.table import MATCHERS
 from graphmatch.scoring import recomputed_scores, score_matrix
 from tests.tiny_models import WORDS, tiny_model
 
@@ -141,7 +141,7 @@ def test_recomputed_gradients_equal_those_of_one_tile(case, assert_close):
         assert_close(gradient, whole[name], "float64")
 
 
-@pytest.mark.parametrize("name", list(MODELS))
+@pytest.mark.parametrize("name", list(MATCHERS))
 def test_a_batch_trains(name):
     model = tiny_model(name)
     texts, visuals = graphs(name)

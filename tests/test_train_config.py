@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphmatch.errors import ConfigError
-from graphmatch.models.table import MODELS
+from graphmatch.models.table import MATCHERS
 from graphmatch.schedules import rate_factor
 from graphmatch.train_config import TRAINING, TrainConfig, training_config
 from graphmatch.train_job import split_settings
@@ -50,7 +50,7 @@ def test_factors_are_shares(schedule, steps, epoch, warmup):
 
 
 def test_every_model_has_the_training_of_its_paper():
-    assert TRAINING.keys() == MODELS.keys()
+    assert TRAINING.keys() == MATCHERS.keys()
     scan, gsmn, hgr = (training_config(name) for name in ("scan", "gsmn", "hgr"))
     assert scan == TrainConfig()
     assert (scan.epochs, scan.batch_size, scan.lr, scan.decay_epochs, scan.clip) == (
@@ -63,9 +63,9 @@ def test_every_model_has_the_training_of_its_paper():
     assert training_config("global-match").batch_size == 128
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", MATCHERS)
 def test_no_field_of_a_model_is_one_of_the_training(name):
-    own = {field.name for field in dataclasses.fields(MODELS[name].config_class())}
+    own = {field.name for field in dataclasses.fields(MATCHERS[name].config_class())}
     assert not own & {field.name for field in dataclasses.fields(TrainConfig)}
 
 

@@ -20,6 +20,15 @@ SIZES = {
     },
     "global-match": {"feature_size": 5, "word_size": 3, "embed_size": 4},
     "imram": {"feature_size": 5, "word_size": 3, "embed_size": 4},
+    "drn": {
+        "feature_size": 5,
+        "clips": 8,
+        "word_size": 3,
+        "hidden": 4,
+        "position_size": 3,
+        "channels": (4, 5, 6),
+        "pyramid_size": 4,
+    },
 }
 WORDS = 7
 

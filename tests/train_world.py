@@ -9,7 +9,7 @@ from graphmatch.columns import GraphColumns
 from graphmatch.feature_record import FeatureRecord
 from graphmatch.feature_store import FeatureStore
 from graphmatch.feature_writer import FeatureWriter
-from graphmatch.models.table import MODELS
+from graphmatch.models.table import MATCHERS
 from graphmatch.pair_set import PairSet
 from graphmatch.parse import Parse
 from graphmatch.rows import CaptionRow
@@ -83,7 +83,7 @@ def make_rows(things=THINGS):
 
 
 def make_pairs(folder, name, things=THINGS):
-    kind = MODELS[name].model_class()
+    kind = MATCHERS[name].model_class()
     store = FeatureStore(folder) if folder.exists() else make_store(folder, things)
     return PairSet(CaptionSet.for_matcher(make_rows(things), VOCABULARY, kind), store)
 
@@ -91,7 +91,7 @@ def make_pairs(folder, name, things=THINGS):
 def make_model(name, seed=0, **options):
     import torch
 
-    entry = MODELS[name]
+    entry = MATCHERS[name]
     sizes = {"vocabulary": len(VOCABULARY), "feature_size": FEATURES, **TINY[name], **options}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -69,7 +69,7 @@ def explain(
     if out is not None:
         check_choice("picture format", out.suffix.lower().lstrip("."), FORMATS)
         check_output(out, force=force)
-    matcher, vocabulary = load_checkpoint(checkpoint)
+    matcher, vocabulary = load_checkpoint(checkpoint, task="match")
     store = FeatureStore(visual)
     if caption is not None:
         if captions is None or text is not None:

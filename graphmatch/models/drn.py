@@ -73,6 +73,7 @@ class DRNConfig:
     word_size: int = 300  # numbers of an embedded word, GloVe 6B
     hidden: int = 512  # of the LSTM in one direction
     word_layers: int = 1  # of the LSTM; the code's lstm_layers
+    graph_layers: int = 0  # along the query's dependencies, before the LSTM; not in the paper
     position_size: int = 256  # numbers of an embedded place in the video
     channels: tuple[int, int, int] = (256, 512, 1024)  # of C_0, C_1, C_2
     pyramid_size: int = 512  # channels of the pyramid and the heads; the code's fpn_feature_dim
@@ -98,7 +99,7 @@ class DRNConfig:
     def __post_init__(self) -> None:
         check_counts(self, "vocabulary", "feature_size", "clips", "word_size", "hidden")
         check_counts(self, "word_layers", "position_size", "pyramid_size", "candidates")
-        check_counts(self, "tower_layers", least=0)
+        check_counts(self, "tower_layers", "graph_layers", least=0)
         check_positive(self, "gamma", or_zero=True)
         check_choice("match_divisor", self.match_divisor, get_args(Divisor))
         check_choice("iou_clamp", self.iou_clamp, get_args(Clamp))
@@ -156,6 +157,7 @@ class DRN(nn.Module):
             word_size=config.word_size,
             hidden=config.hidden,
             layers=config.word_layers,
+            graph_layers=config.graph_layers,
         )
         sizes = (config.feature_size, *config.channels[:2])
         self.level = nn.ModuleList(nn.Linear(2 * config.hidden, size) for size in sizes)
@@ -175,7 +177,8 @@ class DRN(nn.Module):
         """Encode queries.
 
         Args:
-            texts: PyG batch of n `TextGraph`, as `batch_graphs(graphs, follow=("word",))` makes it.
+            texts: PyG batch of n `TextGraph`, as `batch_graphs(graphs, follow=("word",))` makes it;
+                edges matter with `graph_layers` only.
 
         Returns:
             n items; nodes are words, `pooled` is g; `extra` has the `attention` [n, 3, L] of each
@@ -184,7 +187,9 @@ class DRN(nn.Module):
         Raises:
             GraphError: a batch without `word_ptr`, a query without words, an id out of range.
         """
-        query = self.text(texts.word, word_ptr(texts))
+        query = self.text(
+            texts.word, word_ptr(texts), edge_index=texts.edge_index, relation=texts.relation
+        )
         factors = {f"level{k}": self.level[k](query.steps[:, k]) for k in range(LEVELS)}
         return Encoded(
             nodes=query.words,

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal
 
 from graphmatch.errors import ConfigError, check_choice
+
+Task = Literal["match", "ground"]
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Where a model is.
+    """Where a model is, and what it does.
 
     Args:
         module: its Python module.
         model: name of its class there, whose only argument is the configuration.
         config: name of its configuration's class there.
+        task: score captions with images or videos, as every `Matcher` does, or find the moment of
+            a video that a query describes.
     """
 
     module: str
     model: str
     config: str
+    task: Task = "match"
 
     def model_class(self) -> Any:
         """The model's class; imports its module."""
@@ -38,8 +43,15 @@ MODELS = {
     "imram": Entry("graphmatch.models.imram", "IMRAM", "IMRAMConfig"),
     "hgr": Entry("graphmatch.models.hgr", "HGR", "HGRConfig"),
     "global-match": Entry("graphmatch.models.global_match", "GlobalMatch", "GlobalMatchConfig"),
+    "drn": Entry("graphmatch.models.drn", "DRN", "DRNConfig", "ground"),
 }
 """Models by the name that checkpoints and commands use."""
+MATCHERS = {name: entry for name, entry in MODELS.items() if entry.task == "match"}
+"""Those that score captions with images or videos."""
+_SERVED: dict[Task, str] = {
+    "match": "graphmatch search, index, corpus, explain, and evaluate with --captions",
+    "ground": "graphmatch ground, and evaluate with --queries",
+}
 
 
 def find_model(name: str) -> Entry:
@@ -60,6 +72,28 @@ def find_model(name: str) -> Entry:
     """
     check_choice("model", name, MODELS)
     return MODELS[name]
+
+
+def check_task(name: str, task: Task, *, where: str = "") -> None:
+    """Raise `ConfigError` unless a model does what is wanted of it.
+
+    Args:
+        name: as in `MODELS`.
+        task: what is wanted.
+        where: begins the message.
+
+    Raises:
+        ConfigError: it does something else; the message says which commands serve it.
+
+    Example:
+        >>> check_task("drn", "match")
+        Traceback (most recent call last):
+        graphmatch.errors.ConfigError: expected one of scan, gsmn, imram, hgr, global-match (got drn, which is for graphmatch ground, and evaluate with --queries)
+    """  # noqa: E501
+    if find_model(name).task != task:
+        able = ", ".join(other for other, entry in MODELS.items() if entry.task == task)
+        served = _SERVED[find_model(name).task]
+        raise ConfigError(f"{where}expected one of {able} (got {name}, which is for {served})")
 
 
 def model_name(model: object) -> str:

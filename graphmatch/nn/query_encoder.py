@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from graphmatch.errors import GraphError
+from graphmatch.nn.dependency_layer import DependencyLayer
 from graphmatch.nn.event_attention import masked_softmax
 from graphmatch.nn.moment_targets import LEVELS
 from graphmatch.nn.pad_nodes import pad_nodes
@@ -53,6 +54,7 @@ class QueryEncoder(nn.Module):
         word_size: numbers of an embedded word.
         hidden: D, numbers of a state in one direction.
         layers: of the LSTM.
+        graph_layers: `DependencyLayer`s between the embedded words and the LSTM; not in the paper.
 
     Example:
         >>> encoder = QueryEncoder(10, word_size=4, hidden=6)
@@ -62,7 +64,13 @@ class QueryEncoder(nn.Module):
     """
 
     def __init__(
-        self, vocabulary: int, *, word_size: int = 300, hidden: int = 512, layers: int = 1
+        self,
+        vocabulary: int,
+        *,
+        word_size: int = 300,
+        hidden: int = 512,
+        layers: int = 1,
+        graph_layers: int = 0,
     ) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocabulary, word_size, padding_idx=0)
@@ -75,25 +83,39 @@ class QueryEncoder(nn.Module):
         for layer in (self.whole, *self.step, self.logit):
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
+        self.graph = nn.ModuleList(DependencyLayer(word_size) for _ in range(graph_layers))
 
-    def forward(self, word: Tensor, ptr: Tensor) -> Query:
+    def forward(
+        self,
+        word: Tensor,
+        ptr: Tensor,
+        *,
+        edge_index: Tensor | None = None,
+        relation: Tensor | None = None,
+    ) -> Query:
         """Encode n queries.
 
         Args:
             word: [T] int64 word ids of all queries.
             ptr: [n + 1] int64, query i has the words ptr[i] to ptr[i + 1] - 1.
+            edge_index: [2, E] int64 rows (head, dependent) of all queries, for graph layers.
+            relation: [E] int64 relations of these edges, for graph layers.
 
         Returns:
             The queries. Reads `ptr`, so it synchronises a device.
 
         Raises:
-            GraphError: a query without words, or a word id outside the vocabulary.
+            GraphError: a query without words, a word id outside the vocabulary, or graph layers
+                without edges.
         """
         ids, mask = pad_nodes(word, ptr)  # [n, L]
         lengths = ptr.diff()
         self._check(word, lengths)
+        embedded = self.embedding(ids)  # [n, L, d]
+        if len(self.graph):
+            embedded = self._along_edges(embedded, mask, edge_index, relation)
         packed = pack_padded_sequence(
-            self.embedding(ids), lengths.cpu(), batch_first=True, enforce_sorted=False
+            embedded, lengths.cpu(), batch_first=True, enforce_sorted=False
         )
         words, _ = pad_packed_sequence(self.rnn(packed)[0], batch_first=True)  # [n, L, 2 D]
         last = words[torch.arange(len(words), device=words.device), lengths - 1]
@@ -104,6 +126,17 @@ class QueryEncoder(nn.Module):
         logits = (steps * self.logit.weight) @ words.transpose(1, 2) + self.logit.bias  # [n, 3, L]
         attention = masked_softmax(logits, mask.unsqueeze(1).expand_as(logits))
         return Query(words, mask, whole, attention, attention @ words)
+
+    def _along_edges(
+        self, words: Tensor, mask: Tensor, edge_index: Tensor | None, relation: Tensor | None
+    ) -> Tensor:
+        """[n, L, d] embedded words after the graph layers; padding stays zero."""
+        if edge_index is None or relation is None:
+            raise GraphError("expected the edges of the queries for graph layers (got none)")
+        x = words[mask]  # [T, d]
+        for layer in self.graph:
+            x = layer(x, edge_index, relation)
+        return torch.zeros_like(words).masked_scatter(mask.unsqueeze(-1), x)
 
     def _check(self, word: Tensor, lengths: Tensor) -> None:
         if not bool((lengths > 0).all()):

@@ -16,7 +16,7 @@ from graphmatch.feature_record import FeatureRecord
 from graphmatch.feature_store import FeatureStore
 from graphmatch.feature_writer import FeatureWriter
 from graphmatch.graphs.words import word_graph
-from graphmatch.models.table import MODELS
+from graphmatch.models.table import MATCHERS
 from graphmatch.scoring import score_matrix
 from graphmatch.vocab import SCAN_SPECIALS, Vocabulary
 from tests.tiny_models import SIZES
@@ -31,7 +31,7 @@ VOCABULARY = Vocabulary((*SCAN_SPECIALS, *WORDS), "<unk>")
 def folder(tmp_path_factory):
     """Checkpoints of all models, the sample photograph's boxes as a store, clips of its video."""
     folder = tmp_path_factory.mktemp("explain")
-    for name, entry in MODELS.items():
+    for name, entry in MATCHERS.items():
         torch.manual_seed(1)
         config = entry.config_class()(vocabulary=len(VOCABULARY), **SIZES[name])
         save_checkpoint(folder / name, entry.model_class()(config), VOCABULARY)
@@ -90,7 +90,7 @@ def test_a_table_in_the_terminal(run, folder):
     assert len(out.splitlines()) == 5
 
 
-@pytest.mark.parametrize("name", list(MODELS))
+@pytest.mark.parametrize("name", list(MATCHERS))
 def test_json_of_every_model(run, folder, name):
     code, out, err = run(*base(folder, name), "--image", "park", TEXT, "--json")
     assert (code, err) == (0, "")

@@ -13,7 +13,7 @@ from graphmatch.checkpoint import load_checkpoint
 from graphmatch.datasets.captions import Caption
 from graphmatch.errors import CheckpointError, ConfigError
 from graphmatch.feature_store import FeatureStore
-from graphmatch.models.table import MODELS
+from graphmatch.models.table import MATCHERS
 from graphmatch.pair_set import PairSet
 from graphmatch.parse_job import parse_captions
 from graphmatch.store import GraphStore
@@ -51,7 +51,7 @@ def job(world, out, *settings, model="scan", **options):
     )
 
 
-@pytest.mark.parametrize("model", sorted(MODELS))
+@pytest.mark.parametrize("model", sorted(MATCHERS))
 def test_every_matcher_trains_and_its_checkpoint_is_whole(world, tmp_path, model):
     epochs = "epochs=1" if model == "gsmn" else "epochs=3"
     report = train_stores(job(world, tmp_path / "run", epochs, "precision=fp32", model=model))
