@@ -34,6 +34,7 @@ from typing import Any, ClassVar, get_args
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from graphmatch.columns import CaptionGraph
 from graphmatch.config import check_counts, check_positive
@@ -206,7 +207,8 @@ class DRN(nn.Module):
             visuals: PyG batch of n `ClipGraph`.
 
         Returns:
-            n items; nodes are clips, `extra["position"]` [n, T, p] their embedded places.
+            n items; nodes are clips, `extra["position"]` [n, T, p] their embedded places. With
+            `mask_padding`, T is a multiple of 4 unless upsampling is cut.
 
         Raises:
             GraphError: features of another length than the configuration says, or another number
@@ -217,7 +219,7 @@ class DRN(nn.Module):
             got = visuals.x.size(-1)
             raise GraphError(f"expected clips of {config.feature_size} numbers (got {got})")
         dtype = self.clips.weight.dtype
-        x, mask = pad_nodes(visuals.x.to(dtype), visuals.ptr)  # [n, T, F]
+        x, mask = self._padded(visuals.x.to(dtype), visuals.ptr)  # [n, T, F]
         counts = visuals.ptr.diff()
         if not config.mask_padding and not bool((counts == config.clips).all()):
             raise GraphError(
@@ -233,9 +235,17 @@ class DRN(nn.Module):
         return Encoded(
             nodes=self.clips(x) * mask.unsqueeze(-1),
             mask=mask,
-            extra={"position": self.position(pad_nodes(place.to(dtype), visuals.ptr)[0])},
+            extra={"position": self.position(self._padded(place.to(dtype), visuals.ptr)[0])},
             node_axes={"position": (1,)},
         )
+
+    def _padded(self, x: Tensor, ptr: Tensor) -> tuple[Tensor, Tensor]:
+        """As `pad_nodes`; with `mask_padding` to a number of clips that can be halved twice."""
+        nodes, mask = pad_nodes(x, ptr)  # [n, T, F]
+        if not self.config.mask_padding or self.config.cut_upsampling:
+            return nodes, mask
+        rest = -mask.size(1) % 4
+        return functional.pad(nodes, (0, 0, 0, rest)), functional.pad(mask, (0, rest))
 
     def ground(self, visual: Encoded, text: Encoded, owner: Tensor) -> Grounding:
         """Find queries in their videos.
@@ -249,7 +259,7 @@ class DRN(nn.Module):
             What every point of time says. Allocates T x F numbers a query.
 
         Raises:
-            GraphError: with `mask_padding`, a number of clips that cannot be halved twice.
+            GraphError: a number of clips that cannot be halved twice.
         """
         clips, config = visual.nodes.size(1), self.config
         if clips % 4 and not config.cut_upsampling:

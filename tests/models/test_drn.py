@@ -255,9 +255,23 @@ def test_bad_videos_are_refused():
         ground(model, items=videos((8, 3, 8)))
     with pytest.raises(GraphError, match=r"clips of 6 numbers \(got 5\)"):
         model.encode_visual(batch_graphs([narrow(video(8, 0))]))
+    cut = build(replace(CONFIG, mask_padding=True, cut_upsampling=True))
+    visual = cut.encode_visual(batch_graphs(videos((7, 3, 5))))
+    text = cut.encode_text(batch_graphs([word_graph([5])], follow=("word",)))
     padded = build(replace(CONFIG, mask_padding=True))
     with pytest.raises(GraphError, match=r"multiple of 4 clips \(got 7\)"):
-        ground(padded, items=videos((7, 3, 5)))
+        padded.ground(visual, text, torch.tensor([0]))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("count", [1, 6, 7])
+def test_masked_videos_are_padded_to_what_can_be_halved(count, assert_close):
+    model = build(replace(CONFIG, mask_padding=True))
+    alone = ground(model, [[5]], [video(count, 0)], [0])
+    assert alone.mask.size(1) % 7 == 0
+    beside = ground(model, [[5]], [video(count, 0), video(12, 1)], [0])
+    for part, other in zip(alone.found, beside.found, strict=True):
+        assert_close(part[alone.mask], other[beside.mask], "float64")
 
 
 def narrow(graph):
