@@ -1,4 +1,4 @@
-"""`import_official`: checkpoints of the official code of SCAN, GSMN, IMRAM and HGR become models.
+"""`import_official`: checkpoints of the official code of the models become ours.
 
 Each tensor of the file must be one of the model's, of its shape and type and finite, and each of
 the model's must be in the file. The configuration comes from the shapes and from the options that
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from graphmatch.config import config_from_values, config_values
 from graphmatch.errors import CheckpointError, ConfigError, check_choice
 from graphmatch.import_report import ImportReport
 from graphmatch.models.table import find_model
+from graphmatch.official_drn import drn_options
 from graphmatch.official_file import OfficialFile, read_official
 from graphmatch.official_hgr import global_match_options, hgr_options
 from graphmatch.official_options import Found, Shapes, gsmn_options, imram_options, scan_options
@@ -33,6 +33,7 @@ _OPTIONS: dict[str, Callable[[Shapes, Mapping[str, Any]], Found]] = {
     "imram": imram_options,
     "hgr": hgr_options,
     "global-match": global_match_options,
+    "drn": drn_options,
 }
 
 
@@ -47,7 +48,7 @@ def import_official(
     """A model from a checkpoint of its official code.
 
     Args:
-        name: "scan", "gsmn", "imram", "hgr" or "global-match".
+        name: "scan", "gsmn", "imram", "hgr", "global-match" or "drn".
         path: the file: `.pth`, `.pth.tar`, `.th`.
         vocabulary: the words that the model was trained with, in their order.
         settings: fields of the configuration that the file does not tell, or that are to differ
@@ -119,7 +120,7 @@ def _config(kind: Any, found: Found, settings: Mapping[str, Any]) -> tuple[Any, 
 
 def _names(name: str, config: Any, file: OfficialFile) -> dict[str, str]:
     """Official names of a model's parameters, with our names."""
-    official_keys = import_module(find_model(name).module).official_keys
+    official_keys = find_model(name).official_keys()
     old = name == "gsmn" and any(".vGNN." in key or ".tGNN." in key for key in file.tensors)
     found = official_keys(config, june_2020=True) if old else official_keys(config)
     return dict(found)

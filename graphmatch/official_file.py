@@ -6,6 +6,7 @@
 | GSMN | the same with `i2t_match_G` and `t2i_match_G` behind them |
 | IMRAM | `model`: one state dict, each name with `module.` before it; `opt`, `epoch`, ... |
 | HGR | `video_encoder` and `text_encoder`: state dicts, and nothing else |
+| DRN | `state_dict`: names with `module.` before them; `epoch`, `loss`, `top1`, `top5` |
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import numpy as np
 from torch import Tensor
 
 from graphmatch.errors import CheckpointError
+from graphmatch.models.drn_keys import used_tensors
 from graphmatch.torch_file import TorchFile, read_torch_file
 from graphmatch.torch_pickle import StoredTensor
 from graphmatch.weights import listed
@@ -30,9 +32,11 @@ PARTS = {
     "imram": (),
     "hgr": ("video_encoder", "text_encoder"),
     "global-match": ("video_encoder", "text_encoder"),
+    "drn": (),
 }
 """Names of the state dicts of each model's files; none if there is only one."""
 _READ = {"model", "opt", "epoch", "best_rsum", "Eiters"}
+_DRN = ("epoch", "loss", "top1", "top5", "state_dict")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +79,8 @@ def read_official(name: str, path: str | Path) -> OfficialFile:
         return OfficialFile(
             tensors=state_tensors(file, {part: value[part] for part in parts}), options={}
         )
+    if name == "drn":
+        return _read_drn(file, value)
     if "model" not in value:
         raise CheckpointError(f"expected a dict with model (it has {listed(value)})")
     model, notes = value["model"], []
@@ -98,6 +104,29 @@ def read_official(name: str, path: str | Path) -> OfficialFile:
         options={key: _item(option) for key, option in options.items()},
         epoch=None if epoch is None else int(epoch),
         best_rsum=best,
+        notes=tuple(notes),
+    )
+
+
+def _read_drn(file: TorchFile, value: Mapping[str, Any]) -> OfficialFile:
+    if "state_dict" not in value:
+        raise CheckpointError(f"expected a dict with state_dict (it has {listed(value)})")
+    every = state_tensors(file, {"": value["state_dict"]})
+    tensors = used_tensors(every)
+    notes = []
+    if unused := len(every) - len(tensors):
+        notes.append(f"{unused} tensors that the network never uses were left out")
+    numbers = {name: _number(value, name) for name in _DRN[:-1]}
+    recalls = [f"{name} {numbers[name]:.3f}" for name in ("top1", "top5") if numbers[name]]
+    if recalls:
+        notes.append(f"{', '.join(recalls)} at IoU 0.5, which the code measures on its test set")
+    if unread := sorted(value.keys() - {*_DRN}):
+        notes.append(f"parts of the file that were not read: {listed(unread)}")
+    epoch = numbers["epoch"]
+    return OfficialFile(
+        tensors=tensors,
+        options={},
+        epoch=None if epoch is None else int(epoch),
         notes=tuple(notes),
     )
 

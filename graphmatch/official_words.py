@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,7 @@ def set_word_vectors(model: Any, path: str | Path) -> None:
             number, length or type, or not finite. The model is then as it was.
         ConfigError: another model.
     """
-    keys = import_module(find_model(model_name(model)).module).official_keys(model.config)
+    keys = find_model(model_name(model)).official_keys()(model.config)
     if _NAME not in keys:
         raise CheckpointError(f"expected a model of HGR (got {type(model).__name__})")
     embedding = model.get_parameter(keys[_NAME])

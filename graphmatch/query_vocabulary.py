@@ -45,7 +45,7 @@ def query_vocabulary(sentences: Iterable[str]) -> Vocabulary:
 
 
 def read_query_vocabulary(path: str | Path) -> Vocabulary:
-    """DRN's `Charades_word2id.json`: ids by word, from 1.
+    """DRN's `Charades_word2id.json`, ids by word from 1; or such a vocabulary that we wrote.
 
     Args:
         path: the file.
@@ -54,9 +54,15 @@ def read_query_vocabulary(path: str | Path) -> Vocabulary:
         The vocabulary; an unknown word has id 0, as padding has.
 
     Raises:
-        FormatError: no such file, no JSON object, ids that are not 1 to V.
+        FormatError: no such file, no JSON object, ids that are not 1 to V; a vocabulary of ours
+            whose word 0 does not stand for unknown words.
     """
     ids = read_json(path, "ids from 1 by word")
+    if isinstance(ids.get("format"), str):
+        found = Vocabulary.load(path)
+        if found.words[0] != found.unknown:
+            raise FormatError(f"{path}: expected word 0 for unknown words (got {found.words[0]!r})")
+        return found
     words = sorted(ids, key=lambda word: ids[word] if type(ids[word]) is int else 0)
     if not words or [ids[word] for word in words] != [*range(1, len(words) + 1)]:
         raise FormatError(f"{path}: expected the ids 1 to {len(words)} by word, each once")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-_MODELS = "scan|gsmn|imram|hgr|global-match"
+_MODELS = "scan|gsmn|imram|hgr|global-match|drn"
 
 
 def import_checkpoint(
@@ -17,7 +17,7 @@ def import_checkpoint(
         Path,
         typer.Option(
             help="The words that the model was trained with: *_vocab.json of SCAN, GSMN and IMRAM, "
-            "word2int.json of HGR, or ours."
+            "word2int.json of HGR, Charades_word2id.json of DRN, or ours."
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the checkpoint to make.")],
@@ -34,7 +34,7 @@ def import_checkpoint(
     ] = None,
     force: Annotated[bool, typer.Option(help="Replace a checkpoint that is there.")] = False,
 ) -> None:
-    """Convert a checkpoint of the official code of SCAN, GSMN, IMRAM or HGR.
+    """Convert a checkpoint of the official code of SCAN, GSMN, IMRAM, HGR or DRN.
 
     Nothing pickled in it is ever run. Every tensor must fit, and none may be left over.
     """
@@ -43,11 +43,12 @@ def import_checkpoint(
     from graphmatch.models.table import find_model
     from graphmatch.official_checkpoint import import_official
     from graphmatch.official_hgr import read_model_json
+    from graphmatch.query_vocabulary import read_query_vocabulary
     from graphmatch.vocab import Vocabulary
 
     kind = find_model(model).config_class()
     check_checkpoint_folder(out, force=force)
-    vocabulary = Vocabulary.load(vocab)
+    vocabulary = read_query_vocabulary(vocab) if model == "drn" else Vocabulary.load(vocab)
     imported, report = import_official(
         model,
         file,

@@ -21,12 +21,14 @@ class Entry:
         config: name of its configuration's class there.
         task: score captions with images or videos, as every `Matcher` does, or find the moment of
             a video that a query describes.
+        keys: the module of `official_keys`, if it is another one.
     """
 
     module: str
     model: str
     config: str
     task: Task = "match"
+    keys: str | None = None
 
     def model_class(self) -> Any:
         """The model's class; imports its module."""
@@ -36,6 +38,10 @@ class Entry:
         """The configuration's class; imports its module."""
         return getattr(import_module(self.module), self.config)
 
+    def official_keys(self) -> Any:
+        """The function that names the official tensors of a configuration; imports its module."""
+        return import_module(self.keys or self.module).official_keys
+
 
 MODELS = {
     "scan": Entry("graphmatch.models.scan", "SCAN", "SCANConfig"),
@@ -43,7 +49,9 @@ MODELS = {
     "imram": Entry("graphmatch.models.imram", "IMRAM", "IMRAMConfig"),
     "hgr": Entry("graphmatch.models.hgr", "HGR", "HGRConfig"),
     "global-match": Entry("graphmatch.models.global_match", "GlobalMatch", "GlobalMatchConfig"),
-    "drn": Entry("graphmatch.models.drn", "DRN", "DRNConfig", "ground"),
+    "drn": Entry(
+        "graphmatch.models.drn", "DRN", "DRNConfig", "ground", "graphmatch.models.drn_keys"
+    ),
 }
 """Models by the name that checkpoints and commands use."""
 MATCHERS = {name: entry for name, entry in MODELS.items() if entry.task == "match"}

@@ -162,3 +162,18 @@ def test_help_imports_nothing_heavy():
     assert done.returncode == 0, done.stderr
     assert "--set" in done.stdout
     assert time.perf_counter() - started < 10  # 0.4 s on an idle machine
+
+
+def test_drn(run, tmp_path):
+    config, tensors = golden("drn", "forward_stage3_a")
+    state = {f"module.{k.removeprefix('param.')}": v for k, v in tensors.items() if "param." in k}
+    file = write(tmp_path, {"epoch": 3, "state_dict": state, "top1": 44.7, "top5": 87.9})
+    words = {f"w{number}": number for number in range(1, config["vocab_size"] + 1)}
+    (tmp_path / "Charades_word2id.json").write_text(json.dumps(words))
+    options = ("--vocab", tmp_path / "Charades_word2id.json", "--out", tmp_path / "out")
+    code, text, err = run("import-checkpoint", "drn", file, *options, "--set", "clips=8")
+    assert code == 0, err
+    assert "top1 44.700" in text
+    model, vocabulary = load_checkpoint(tmp_path / "out", task="ground")
+    assert (model.config.clips, len(vocabulary)) == (8, config["vocab_size"] + 1)
+    assert vocabulary.encode(["w2", "never seen"]) == [2, 0]
