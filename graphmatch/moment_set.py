@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,16 +11,19 @@ from torch import Tensor
 
 from graphmatch.chosen import Chosen
 from graphmatch.clips.moments import moment_share, query_words
-from graphmatch.errors import ConfigError
+from graphmatch.errors import ConfigError, GraphError
 from graphmatch.feature_store import FeatureStore
 from graphmatch.graphs.batch import MatchBatch
 from graphmatch.graphs.clip import ClipGraph
 from graphmatch.graphs.text import TextGraph
 from graphmatch.graphs.words import word_graph
+from graphmatch.query_dependencies import query_dependencies
 from graphmatch.vocab import Vocabulary
 
 if TYPE_CHECKING:
+    from graphmatch.columns import GraphColumns
     from graphmatch.datasets.dataset import DataSet, Visual
+    from graphmatch.rows import CaptionRow
 
 Query = tuple[TextGraph, str, ClipGraph, str, Tensor]
 
@@ -38,6 +41,9 @@ class MomentSet(Sequence[Query]):
         vocabulary: word ids, such as `query_vocabulary` makes.
         cut_moments: let a moment that ends after its video end with it, as the official loader
             does; if not set, it is left out.
+        graphs: parsed queries, for example a `GraphStore`, joined by their ids, for the graph
+            layers of DRN: queries get the edges of `query_dependencies`. One without a parse, or
+            with that of another text, is kept without edges and named in `unparsed`.
 
     Raises:
         ConfigError: a store of something else, or no query that can be used.
@@ -50,6 +56,7 @@ class MomentSet(Sequence[Query]):
         vocabulary: Vocabulary,
         *,
         cut_moments: bool = True,
+        graphs: Iterable[CaptionRow] | None = None,
     ) -> None:
         if visuals.kind != "clips" or not {"time", "duration"} <= {*visuals.arrays}:
             raise ConfigError(
@@ -98,6 +105,26 @@ class MomentSet(Sequence[Query]):
         self.owner: Tensor = torch.tensor([row[position] for position in positions])
         """[N] int64 place in `gallery` of each query's video."""
 
+        self._trees: dict[str, GraphColumns] = {}
+        self.unparsed: list[tuple[str, str]] = []
+        """(id of the query, reason) of those without edges, if graphs were given."""
+        if graphs is not None:
+            self._read_graphs(graphs)
+
+    def _read_graphs(self, graphs: Iterable[CaptionRow]) -> None:
+        numbers = {key: number for number, key in enumerate(self.ids)}
+        problems = dict.fromkeys(self.ids, "it is not among the parsed captions")
+        for row in graphs:
+            number = numbers.pop(row.id, None)  # of equal ids the first one counts
+            if number is None:
+                continue
+            try:
+                self._trees[row.id] = _tree(self.sentences[number], row)
+                del problems[row.id]
+            except GraphError as error:
+                problems[row.id] = str(error)
+        self.unparsed = [*problems.items()]
+
     @property
     def visual_ids(self) -> list[str]:
         """Ids of the gallery."""
@@ -138,14 +165,16 @@ class MomentSet(Sequence[Query]):
             number: of the query, from 0.
 
         Returns:
-            A graph without edges.
+            A dependency graph; without edges unless parsed captions were given.
 
         Raises:
             IndexError: no such number.
         """
         if not 0 <= number < len(self):
             raise IndexError(f"expected a number below {len(self)} (got {number})")
-        return word_graph(self._words[number])
+        tree = self._trees.get(self.ids[number])
+        words = self._words[number]
+        return word_graph(words) if tree is None else TextGraph.from_columns(tree, words)
 
     def gallery_graphs(self) -> Sequence[ClipGraph]:
         """Videos of the gallery, read when they are asked for."""
@@ -184,6 +213,12 @@ def collate_queries(queries: Sequence[Query]) -> MatchBatch:
         visual_ids=list(videos),
         moment=torch.stack([moment for *_, moment in queries]) if queries else None,
     )
+
+
+def _tree(sentence: str, row: CaptionRow) -> GraphColumns:
+    if row.parse is None or row.dependencies is None:
+        raise GraphError(row.error or "no dependencies; parse with --graph dependencies or both")
+    return query_dependencies(query_words(sentence), row.parse.words, row.dependencies)
 
 
 def _with_duration(visual: Visual, visuals: FeatureStore, failed: set[str]) -> Visual:
