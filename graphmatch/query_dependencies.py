@@ -87,4 +87,4 @@ def _places(words: Sequence[str], parsed: Sequence[str]) -> list[list[int]]:
 
 def _characters(word: str) -> str:
     word = unicodedata.normalize("NFC", word).casefold().replace(".", "")
-    return "".join(word.replace('"', "''").replace("``", "''").split())
+    return "".join(word.replace('"', "''").replace("`", "'").split())
