@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,18 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphmatch.alignment_picture import Shape
-from graphmatch.canvas import FONT, ROW, Canvas, Picture, Rectangle, Words, fit, text_width
+from graphmatch.canvas import ROW, Canvas, Rectangle, Words, text_width
 from graphmatch.caption_chips import GREY, INK, caption_chips, shorten
 from graphmatch.errors import GraphError
 from graphmatch.explanation import Explanation
 from graphmatch.region_picture import COLOURS
+from graphmatch.time_axis import MARGIN, TRACK, WIDTH, frame_strip, time_ruler
 
-_WIDTH = 900.0
-_MARGIN = 8.0
 _LABEL = 30  # characters of a phrase beside its row
 _BAR = 24.0
-_FRAME = 150.0  # pixels of the height of a frame at most
-_TRACK = "#eef1f4"
 
 
 def alignment_timeline(
@@ -46,22 +42,16 @@ def alignment_timeline(
     """
     if found.time is None or found.duration is None:
         raise GraphError("expected an explanation of a video (got one of an image)")
-    if len(times) != len(frames) or len({frame.shape for frame in frames}) > 1:
-        raise GraphError(
-            f"expected frames of one size and a time for each (got {len(frames)} frames, "
-            f"{len(times)} times)"
-        )
     title = f"{found.model}: score {found.score:.3f}"
     label = max((text_width(shorten(text, _LABEL)) for text in found.nodes), default=0.0)
-    left = 2 * _MARGIN + label
-    scale = (_WIDTH - left - _MARGIN) / (found.duration or 1.0)
+    left = 2 * MARGIN + label
+    scale = (WIDTH - left - MARGIN) / (found.duration or 1.0)
     shapes: list[Shape] = [
-        Words(left=_MARGIN, bottom=_MARGIN + ROW, text=title, colour="none", ink=INK)
+        Words(left=MARGIN, bottom=MARGIN + ROW, text=title, colour="none", ink=INK)
     ]
-    top = 2 * _MARGIN + ROW
-    if frames:
-        pictures, top = _frames(frames, times, left=left, top=top)
-        shapes += pictures
+    top = 2 * MARGIN + ROW
+    pictures, top = frame_strip(frames, times, left=left, top=top)
+    shapes += pictures
     colours = {node: COLOURS[node % len(COLOURS)] for node in range(len(found.nodes))}
     for node, text in enumerate(found.nodes):
         name = shorten(text, _LABEL)
@@ -70,37 +60,17 @@ def alignment_timeline(
             "colour": "none",
             "nodes": (node,),
         }
-        shapes.append(Words(left=_MARGIN, text=name, ink=colours[node], **place))
+        shapes.append(Words(left=MARGIN, text=name, ink=colours[node], **place))
         shapes += _row(found, node, left=left, top=top, scale=scale, colour=colours[node])
         top += _BAR + 6
-    shapes += _ruler(found.duration, left=left, top=top, scale=scale)
-    top += ROW + 10 + _MARGIN
-    chips = caption_chips(found, width=_WIDTH, top=top, colours=colours)
+    shapes += time_ruler(found.duration, left=left, top=top, scale=scale)
+    top += ROW + 10 + MARGIN
+    chips = caption_chips(found, width=WIDTH, top=top, colours=colours)
     note = "Under each phrase what it gives to the score; dark cells have much attention."
     bottom = chips.bottom + ROW
     shapes += [*chips.shapes]
-    shapes.append(Words(left=_MARGIN, bottom=bottom, text=note, colour="none", ink=GREY))
-    return Canvas(width=round(_WIDTH), height=round(bottom + _MARGIN), title=title, shapes=shapes)
-
-
-def _frames(
-    frames: Sequence[NDArray[np.uint8]], times: Sequence[float], *, left: float, top: float
-) -> tuple[list[Shape], float]:
-    """Frames side by side with their times, and where they end."""
-    rows, columns, _ = frames[0].shape
-    width = (_WIDTH - left - _MARGIN) / len(frames) - 4
-    width = min(width, _FRAME * columns / rows, float(columns))
-    height = rows * width / columns
-    step = (_WIDTH - left - _MARGIN) / len(frames)
-    shapes: list[Shape] = []
-    for number, (frame, time) in enumerate(zip(frames, times, strict=True)):
-        start = left + number * step + (step - width) / 2
-        place = {"left": start, "top": top, "width": width, "height": height}
-        shapes.append(Picture(pixels=fit(frame, width), **place))
-        shapes.append(
-            Words(left=start, bottom=top + height, text=f"{time:.1f} s", colour="#3a4148")
-        )
-    return shapes, top + height + _MARGIN
+    shapes.append(Words(left=MARGIN, bottom=bottom, text=note, colour="none", ink=GREY))
+    return Canvas(width=round(WIDTH), height=round(bottom + MARGIN), title=title, shapes=shapes)
 
 
 def _row(
@@ -109,7 +79,7 @@ def _row(
     if found.time is None or found.duration is None:
         return []
     bar: dict[str, Any] = {"top": top, "height": _BAR, "filled": True}
-    shapes: list[Shape] = [Rectangle(left=left, width=found.duration * scale, colour=_TRACK, **bar)]
+    shapes: list[Shape] = [Rectangle(left=left, width=found.duration * scale, colour=TRACK, **bar)]
     weights = found.attention[node]
     most = float(weights.max()) or 1.0
     (best,) = found.best(node)
@@ -136,22 +106,3 @@ def _row(
         Words(left=words, bottom=top + (_BAR + ROW) / 2, text=text, colour=INK, nodes=(node,))
     )
     return shapes
-
-
-def _ruler(duration: float, *, left: float, top: float, scale: float) -> list[Shape]:
-    """Seconds below the rows, about every hundred pixels."""
-    step = _round_step(100 / scale) if duration else 1.0
-    shapes: list[Shape] = []
-    for tick in range(int(duration / step + 1e-6) + 1):
-        x = left + tick * step * scale
-        shapes.append(Rectangle(left=x, top=top, width=1.0, height=6.0, colour=GREY, filled=True))
-        text = f"{tick * step:g} s"
-        start = min(x - text_width(text) / 2, _WIDTH - text_width(text))
-        shapes.append(Words(left=start, bottom=top + 8 + FONT, text=text, colour="none", ink=GREY))
-    return shapes
-
-
-def _round_step(least: float) -> float:
-    """1, 2 or 5 times a power of ten."""
-    power = 10.0 ** math.floor(math.log10(least))
-    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least * 0.999)

@@ -124,6 +124,22 @@ def find_frames(
     path = next((source.path for source in find_videos(sources) if source.id == key), None)
     if path is None:
         raise _absent(key, sources)
+    return spread_frames(path, seconds)
+
+
+def spread_frames(path: str | Path, seconds: float) -> tuple[list[NDArray[np.uint8]], list[float]]:
+    """Five frames of a video file, in the middles of its fifths.
+
+    Args:
+        path: the file.
+        seconds: its length.
+
+    Returns:
+        [H, W, 3] uint8 each, and their times in seconds.
+
+    Raises:
+        FormatError: a damaged video.
+    """
     times = [seconds * (number + 0.5) / _FRAMES for number in range(_FRAMES)]
     return frames_at(path, times, partial=True), times
 
