@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,9 @@ from torch.utils.data import DataLoader, Dataset
 from graphmatch.gathered import Share
 from graphmatch.graphs.batch import MatchBatch, collate_pairs
 from graphmatch.pair_set import PairSet
+
+if TYPE_CHECKING:
+    from graphmatch.moment_set import MomentSet
 
 Integers = npt.NDArray[np.int64]
 
@@ -27,26 +30,27 @@ class Batches(Dataset[Any]):
     for which nothing is left takes one pair all the same: alone it has no negatives and no loss.
 
     Args:
-        pairs: what is trained on.
+        pairs: what is trained on; `gather` needs a `PairSet`.
         batch_size: pairs of a batch, of all processes together.
         seed: of the order.
         process: number of this process and how many there are.
         gather: make shares of a batch whose negatives are gathered, instead of small batches.
+        collate: makes a batch of pairs.
     """
 
     def __init__(
         self,
-        pairs: PairSet,
+        pairs: PairSet | MomentSet,
         *,
         batch_size: int,
         seed: int = 0,
         process: tuple[int, int] = (0, 1),
         gather: bool = False,
+        collate: Callable[[Any], MatchBatch] = collate_pairs,
     ) -> None:
         self.pairs, self.batch_size, self.seed = pairs, batch_size, seed
         self.process, self.gather = process, gather and process[1] > 1
-        self._texts, self._visuals = pairs.texts(), pairs.gallery_graphs()
-        self._owner = pairs.owner.numpy()
+        self.collate = collate
 
     def __len__(self) -> int:
         """Batches of an epoch."""
@@ -91,25 +95,27 @@ class Batches(Dataset[Any]):
         if self.gather:
             return self._share(positions)
         own = split_batch(positions, self.process)
-        return collate_pairs([self.pairs[k] for k in (own if len(own) else positions[:1]).tolist()])
+        return self.collate([self.pairs[k] for k in (own if len(own) else positions[:1]).tolist()])
 
     def _share(self, positions: Integers) -> Share:
-        owners = self._owner[positions]
+        pairs = self.pairs
+        assert isinstance(pairs, PairSet)
+        owners = pairs.owner.numpy()[positions]
         rows, first, inverse = np.unique(owners, return_index=True, return_inverse=True)
         order = np.argsort(first)  # items in the order of their first caption, as `collate_pairs`
         place = np.empty_like(order)
         place[order] = np.arange(len(order))
         texts = split_batch(positions, self.process)
         visuals = split_batch(rows[order], self.process)
-        pairs = self.pairs
         captions, items = pairs.captions.ids, pairs.visuals.ids
+        graphs, galleries = pairs.texts(), pairs.gallery_graphs()
         return Share.collate(
             [
-                (self._texts[k], captions[pairs.places[k]])
+                (graphs[k], captions[pairs.places[k]])
                 for k in (texts if len(texts) else positions[:1]).tolist()
             ],
             [
-                (self._visuals[k], items[pairs.gallery[k]])
+                (galleries[k], items[pairs.gallery[k]])
                 for k in (visuals if len(visuals) else rows[:1]).tolist()
             ],
             count=(len(texts), len(visuals)),

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
+from safetensors.torch import load_file
+from torch import nn
 
-from graphmatch.checkpoint import BEST, LAST, save_checkpoint
-from graphmatch.encode import encode_texts, encode_visuals
-from graphmatch.evaluate import evaluate_scores
-from graphmatch.models.matcher import Matcher
-from graphmatch.pair_set import PairSet
-from graphmatch.retrieval_report import RetrievalReport
-from graphmatch.scoring import score_matrix
-from graphmatch.train_config import TrainConfig
+from graphmatch.checkpoint import BEST, LAST, WEIGHTS, save_checkpoint
+from graphmatch.train_config import LoopConfig
 from graphmatch.train_log import TrainLog
 from graphmatch.train_processes import main_only
 from graphmatch.train_run import BOARD, LOG, STATE
 from graphmatch.train_state import Progress, save_state, sync_folder
-from graphmatch.vocab import Vocabulary
+from graphmatch.train_task import TrainTask
 
 
 class Keeper:
@@ -30,28 +26,17 @@ class Keeper:
 
     Args:
         accelerator: of this process.
-        matcher: what is trained.
-        optimizer: of its parameters.
+        task: what is trained.
         out: folder of the run, which exists.
-        vocabulary: of the checkpoints.
-        config: says when to validate, to keep the state, and to stop.
-        validation: pairs that choose the best checkpoint.
+        phase: number of the phase that the optimiser is for.
     """
 
     def __init__(
-        self,
-        accelerator: Accelerator,
-        matcher: Matcher,
-        optimizer: torch.optim.Optimizer,
-        *,
-        out: Path,
-        vocabulary: Vocabulary,
-        config: TrainConfig,
-        validation: PairSet | None,
+        self, accelerator: Accelerator, task: TrainTask, *, out: Path, phase: int = 0
     ) -> None:
-        self.accelerator, self.matcher, self.optimizer = accelerator, matcher, optimizer
-        self.out, self.vocabulary, self.config = out, vocabulary, config
-        self.validation = validation
+        self.accelerator, self.task, self.out = accelerator, task, out
+        self.phases = task.phases
+        self.optimizer = make_optimizer(self.phases[phase].begin(), task.config)
         self._log: TrainLog | None = None
 
     def open_log(self, done: Progress, *, tensorboard: bool = False) -> None:
@@ -82,85 +67,98 @@ class Keeper:
         if self._log is not None:
             self._log.write(line)
 
-    def settle(self, done: Progress, *, epoch: int, ends: bool, last: bool) -> Progress:
-        """What is due after a step: validation, checkpoints, state, the decision to stop.
+    def settle(self, done: Progress, *, epoch: int, ends: bool) -> Progress:
+        """What is due after a step: validation, checkpoints, state, the next phase or the end.
 
         Args:
             done: progress with the step counted.
             epoch: of the step, from 0.
             ends: whether the step is the last of its epoch.
-            last: whether it is the last of all.
 
         Returns:
-            The progress with what was found.
+            The progress with what was found. If it has another phase, model and `optimizer` are
+            those with which that phase begins.
         """
-        config = self.config
+        config = self.task.config
         due = ends or (config.eval_steps > 0 and done.step % config.eval_steps == 0)
-        validation = self.validation if due else None
+        validates = due and self.task.validation is not None
         if not (
-            validation or ends or (config.save_steps > 0 and done.step % config.save_steps == 0)
+            validates or ends or (config.save_steps > 0 and done.step % config.save_steps == 0)
         ):
             return done
 
         def work() -> Progress:
-            found = done if validation is None else self._validated(done, epoch, validation)
+            found = self._validated(done, epoch) if validates else done
             if ends:
-                waited = epoch - found.best_epoch
-                stop = config.patience > 0 and waited >= config.patience
-                found = dataclasses.replace(
-                    found, finished="epochs" if last else "patience" if stop else ""
-                )
+                found = self._ended(found, epoch)
                 self._save(LAST)
-                if self.validation is None:
-                    self._save(BEST)
-            size = self._log.sync() if self._log is not None else 0
-            found = dataclasses.replace(found, log_bytes=size)
-            # last: it vouches for everything above
-            save_state(self.out / STATE, found, self.matcher, self.optimizer)
-            return found
+                if self.task.validation is None:
+                    self._save(BEST, self.phases[done.phase].name)
+            return self._keep(found) if found.phase == done.phase else found
 
-        return main_only(self.accelerator, work)
+        found = main_only(self.accelerator, work)
+        return found if found.phase == done.phase else self._begin(found)
 
     def close(self) -> None:
         """Close the log."""
         if self._log is not None:
             self._log.close()
 
-    def _validated(self, done: Progress, epoch: int, pairs: PairSet) -> Progress:
-        report = validate(self.matcher, pairs)
-        best = done.best_rsum is None or report.rsum > done.best_rsum
-        self.write(
-            {
-                "step": done.step,
-                "epoch": epoch,
-                "rsum": report.rsum,
-                "i2t": [report.i2t.r1, report.i2t.r5, report.i2t.r10],
-                "t2i": [report.t2i.r1, report.t2i.r5, report.t2i.r10],
-                "best": best,
-            }
-        )
+    def _ended(self, done: Progress, epoch: int) -> Progress:
+        """After an epoch: the training, or its phase, may be over."""
+        waited = epoch - max(done.best_epoch, done.phase_epoch - 1)
+        over = epoch + 1 == done.phase_epoch + self.phases[done.phase].epochs
+        if not over and not 0 < self.task.config.patience <= waited:
+            return done
+        if done.phase + 1 == len(self.phases):
+            return replace(done, finished="epochs" if over else "patience")
+        after = replace(done, phase=done.phase + 1, phase_epoch=epoch + 1, phase_rsum=None)
+        return after if self.phases[after.phase].compared else replace(after, best_rsum=None)
+
+    def _begin(self, done: Progress) -> Progress:
+        """Begin a phase; its state is kept at once, as the checkpoint it begins with may change."""
+        if self.task.validation is not None:
+            path = self.out / self.phases[done.phase - 1].name / WEIGHTS
+            weights = main_only(self.accelerator, lambda: load_file(path))
+            self.task.model.load_state_dict(weights)
+        self.optimizer = make_optimizer(self.phases[done.phase].begin(), self.task.config)
+        return main_only(self.accelerator, lambda: self._keep(done))
+
+    def _keep(self, done: Progress) -> Progress:
+        size = self._log.sync() if self._log is not None else 0
+        done = replace(done, log_bytes=size)
+        # last: it vouches for everything above
+        save_state(self.out / STATE, done, self.task.model, self.optimizer)
+        return done
+
+    def _validated(self, done: Progress, epoch: int) -> Progress:
+        rsum, more = self.task.validate()
+        best = done.best_rsum is None or rsum > done.best_rsum
+        of_phase = done.phase_rsum is None or rsum > done.phase_rsum
+        self.write({"step": done.step, "epoch": epoch, "rsum": rsum, **more, "best": best})
+        if of_phase:
+            self._save(self.phases[done.phase].name)
+            done = replace(done, phase_rsum=rsum)
         if not best:
             return done
         self._save(BEST)
-        return dataclasses.replace(
-            done, best_rsum=report.rsum, best_step=done.step, best_epoch=epoch
-        )
+        return replace(done, best_rsum=rsum, best_step=done.step, best_epoch=epoch)
 
-    def _save(self, name: str) -> None:
-        save_checkpoint(self.out / name, self.matcher, self.vocabulary, force=True)
-        sync_folder(self.out / name)
+    def _save(self, *names: str) -> None:
+        for name in filter(None, names):
+            save_checkpoint(self.out / name, self.task.model, self.task.vocabulary, force=True)
+            sync_folder(self.out / name)
 
 
-def validate(matcher: Matcher, pairs: PairSet) -> RetrievalReport:
-    """All items of a set of pairs against all of its captions, in float32.
+def make_optimizer(parameters: Iterable[nn.Parameter], config: LoopConfig) -> torch.optim.Optimizer:
+    """The optimiser of a phase, of all its parameters in one group.
 
     Args:
-        matcher: scores them.
-        pairs: captions with their images or videos.
+        parameters: what it moves.
+        config: names the optimiser and its decay.
 
     Returns:
-        The report. Holds all encoded items and the score matrix.
+        Adam or AdamW, with torch's defaults otherwise.
     """
-    visuals = encode_visuals(matcher, pairs.gallery_graphs())
-    texts = encode_texts(matcher, pairs.texts())
-    return evaluate_scores(score_matrix(matcher, visuals, texts), pairs.owner)
+    kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
+    return kind(parameters, lr=config.lr, weight_decay=config.weight_decay)

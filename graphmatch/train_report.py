@@ -6,9 +6,13 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from graphmatch.pair_set import PairSet
 from graphmatch.train_state import Progress
+
+if TYPE_CHECKING:
+    from graphmatch.moment_set import MomentSet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,10 +24,12 @@ class TrainReport:
         progress: how far it is.
         first_step: steps that were done when this run began.
         epochs: epochs that are done.
-        captions: pairs that were trained on.
+        captions: pairs that were trained on, captions or queries.
         items: images or videos of them.
         left_out: how many captions were left out, by reason.
         seconds: that this run took.
+        most: largest sum of validation recalls.
+        nouns: what captions and items are called.
     """
 
     out: Path
@@ -34,6 +40,8 @@ class TrainReport:
     items: int
     left_out: dict[str, int]
     seconds: float
+    most: int = 600
+    nouns: tuple[str, str] = ("captions", "images or videos")
 
     @property
     def did_nothing(self) -> bool:
@@ -54,16 +62,16 @@ class TrainReport:
             if self.first_step:
                 head += f", after {self.first_step:,} of an earlier run"
         ends = {"patience": ", stopped since validation got no better", "epochs": ""}
-        pairs = f"{self.captions:,} captions of {self.items:,} images or videos"
+        pairs = f"{self.captions:,} {self.nouns[0]} of {self.items:,} {self.nouns[1]}"
         lines = [head, f"{pairs}; {self.epochs:,} epochs{ends.get(done.finished, '')}"]
-        lines += left_out_lines(self.left_out)
+        lines += left_out_lines(self.left_out, self.nouns[0])
         if done.best_rsum is None:
             return [*lines, f"{self.out / 'best'}: the last weights; no validation chose them"]
-        chosen = f"rsum {done.best_rsum:.1f} of 600 in epoch {done.best_epoch}"
+        chosen = f"rsum {done.best_rsum:.1f} of {self.most} in epoch {done.best_epoch}"
         return [*lines, f"{self.out / 'best'}: {chosen}, step {done.best_step:,}"]
 
 
-def count_left_out(pairs: PairSet) -> dict[str, int]:
+def count_left_out(pairs: PairSet | MomentSet) -> dict[str, int]:
     """How many captions were left out, by reason.
 
     Args:
@@ -75,11 +83,12 @@ def count_left_out(pairs: PairSet) -> dict[str, int]:
     return dict(Counter(re.sub(r"'[^']*'", "'...'", why) for _, why in pairs.skipped).most_common())
 
 
-def left_out_lines(counts: dict[str, int]) -> list[str]:
+def left_out_lines(counts: dict[str, int], noun: str = "captions") -> list[str]:
     """Counts of what was left out, in words.
 
     Args:
         counts: by reason, the most frequent first.
+        noun: what they are, in the plural.
 
     Returns:
         Lines; none if nothing was left out.
@@ -93,4 +102,4 @@ def left_out_lines(counts: dict[str, int]) -> list[str]:
     shown = [f"  {count:,} x {reason}" for reason, count in list(counts.items())[:8]]
     more = sum(list(counts.values())[8:])
     rest = [f"  {more:,} x other reasons"] if more else []
-    return [f"{sum(counts.values()):,} captions left out:", *shown, *rest]
+    return [f"{sum(counts.values()):,} {noun} left out:", *shown, *rest]

@@ -5,6 +5,7 @@
 | `train.json` | model, its configuration, training options, digests of the data and first weights |
 | `log.jsonl` | a line for every step and validation, see `graphmatch.train_log` |
 | `best/`, `last/` | checkpoints |
+| `stage-1/`, ... | best checkpoints of the stages, of a training in stages |
 | `state/` | what resuming needs, see `graphmatch.train_state` |
 | `tensorboard/` | files of TensorBoard, if wanted |
 """
@@ -17,7 +18,7 @@ import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import Tensor, nn
@@ -29,11 +30,18 @@ from graphmatch.output import open_output
 from graphmatch.pair_set import PairSet
 from graphmatch.train_state import Progress, load_state, sync_folder
 
+if TYPE_CHECKING:
+    from graphmatch.moment_set import MomentSet
+
 SETTINGS, LOG, STATE, BOARD = "train.json", "log.jsonl", "state", "tensorboard"
 _FORMAT = "graphmatch-training"
 _VERSION = 1
-_OURS = {BEST, LAST, SETTINGS, LOG, STATE, BOARD}
-_LEFTOVER = re.compile(rf"(?:{BEST}|{LAST}|{re.escape(SETTINGS)})\.\d+\..*tmp")  # of a killed run
+STAGE_FOLDERS = ("stage-1", "stage-2", "stage-3")
+_CHECKPOINTS = (BEST, LAST, *STAGE_FOLDERS)
+_OURS = {*_CHECKPOINTS, SETTINGS, LOG, STATE, BOARD}
+_LEFTOVER = re.compile(  # of a killed run
+    rf"(?:{'|'.join(map(re.escape, (*_CHECKPOINTS, SETTINGS)))})\.\d+\..*tmp"
+)
 _SAMPLE = 64  # items whose features are read to tell data apart
 
 
@@ -146,22 +154,33 @@ def describe_pairs(pairs: PairSet) -> dict[str, Any]:
         pairs: captions with their images or videos.
 
     Returns:
-        Counts, a digest of all captions, and one of the store's manifest, the gallery's ids, and
-        the features of 64 items.
+        Counts, a digest of all captions, and that of `digest_items`.
     """
-    visuals = pairs.visuals
-    described = json.dumps([visuals.manifest, pairs.visual_ids], sort_keys=True)
-    digest = hashlib.sha256(described.encode())
-    for place in np.linspace(0, len(pairs.gallery) - 1, _SAMPLE).astype(int).tolist():
-        digest.update(np.ascontiguousarray(visuals.rows("feature", pairs.gallery[place])).tobytes())
     return {
         "captions": len(pairs.captions),
         "pairs": len(pairs),
         "items": len(pairs.gallery),
         "left_out": len(pairs.skipped),
         "captions_digest": pairs.captions.digest(),
-        "items_digest": digest.hexdigest(),
+        "items_digest": digest_items(pairs),
     }
+
+
+def digest_items(pairs: PairSet | MomentSet) -> str:
+    """SHA-256 of a store's manifest, a gallery's ids and the features of 64 items.
+
+    Args:
+        pairs: captions or queries with their images or videos.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    visuals = pairs.visuals
+    described = json.dumps([visuals.manifest, pairs.visual_ids], sort_keys=True)
+    digest = hashlib.sha256(described.encode())
+    for place in np.linspace(0, len(pairs.gallery) - 1, _SAMPLE).astype(int).tolist():
+        digest.update(np.ascontiguousarray(visuals.rows("feature", pairs.gallery[place])).tobytes())
+    return digest.hexdigest()
 
 
 def weights_digest(model: nn.Module) -> str:

@@ -1,8 +1,9 @@
 """What resuming a training needs, on disk: whole at any moment, also when the process is killed.
 
-`RUN/state/step-NNNNNNNNN/` holds `tensors.safetensors` (weights by name, the optimiser's numbers by
-name of their weight) and `progress.json` with the digest of that file. A new folder is filled under
-another name, flushed to the disk and renamed; then older ones are removed.
+`RUN/state/step-NNNNNNNNN/` holds `tensors.safetensors` (weights by name; by name of their weight
+also the optimiser's numbers, and gradients that no step clears) and `progress.json` with the digest
+of that file. A new folder is filled under another name, flushed to the disk and renamed; then older
+ones are removed.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from graphmatch.errors import CheckpointError, ConfigError
 _FORMAT = "graphmatch-state"
 _VERSION = 1
 _TENSORS, _PROGRESS = "tensors.safetensors", "progress.json"
-_WEIGHT, _MOMENT = "weight.", "optimizer."
+_WEIGHT, _MOMENT, _GRADIENT = "weight.", "optimizer.", "gradient."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,11 +35,14 @@ class Progress:
 
     Args:
         step: steps that are done, with everything that is due after the last of them.
-        best_rsum: best validation rsum; None before the first.
+        best_rsum: best sum of validation recalls; None before the first.
         best_step: steps that were done then.
         best_epoch: epoch of it, from 0.
         log_bytes: length of the log.
         finished: why the training is over: `"epochs"`, `"patience"`, or empty if it is not.
+        phase: number of the phase, from 0.
+        phase_epoch: its first epoch, from 0.
+        phase_rsum: best sum of validation recalls in the phase.
     """
 
     step: int = 0
@@ -47,6 +51,9 @@ class Progress:
     best_epoch: int = -1
     log_bytes: int = 0
     finished: str = ""
+    phase: int = 0
+    phase_epoch: int = 0
+    phase_rsum: float | None = None
 
 
 def save_state(
@@ -58,7 +65,7 @@ def save_state(
         folder: where states are kept.
         progress: how far the training is.
         model: its weights are written.
-        optimizer: of the model's parameters, in their order.
+        optimizer: of all or some of the model's parameters.
 
     Raises:
         OSError: the disk is full or the folder cannot be written; the previous state stays.
@@ -129,20 +136,23 @@ def load_state(folder: str | Path) -> tuple[Progress, dict[str, Tensor]] | None:
 
 
 def state_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Weights and the optimiser's numbers by name, on the CPU.
+    """Weights, the optimiser's numbers and gradients by name, on the CPU.
 
     Args:
         model: the model.
-        optimizer: of its parameters, in their order.
+        optimizer: of all or some of its parameters.
 
     Returns:
         Copies.
     """
     tensors = {_WEIGHT + name: value for name, value in model.state_dict().items()}
     moments = optimizer.state_dict()["state"]
-    for number, (name, _) in enumerate(model.named_parameters()):
+    for number, name in enumerate(_optimised(model, optimizer)):
         for key, value in moments.get(number, {}).items():
             tensors[f"{_MOMENT}{key}.{name}"] = torch.as_tensor(value)
+    for name, parameter in model.named_parameters():
+        if parameter.grad is not None:
+            tensors[_GRADIENT + name] = parameter.grad
     return {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}
 
 
@@ -153,7 +163,7 @@ def restore_state(
 
     Args:
         tensors: the numbers.
-        model: gets its weights.
+        model: gets its weights and gradients.
         optimizer: gets its numbers.
 
     Raises:
@@ -165,13 +175,23 @@ def restore_state(
     check_fit(model, weights)
     model.load_state_dict(weights)
     moments: dict[int, dict[str, Any]] = {}
-    numbers = {name: number for number, (name, _) in enumerate(model.named_parameters())}
+    numbers = {name: number for number, name in enumerate(_optimised(model, optimizer))}
+    parameters = dict(model.named_parameters())
     for full, value in tensors.items():
         if full.startswith(_MOMENT):
             key, _, name = full.removeprefix(_MOMENT).partition(".")
             moments.setdefault(numbers[name], {})[key] = value
+        elif full.startswith(_GRADIENT):
+            parameter = parameters[full.removeprefix(_GRADIENT)]
+            parameter.grad = value.to(parameter.device)
     content = optimizer.state_dict()
     optimizer.load_state_dict({**content, "state": moments})
+
+
+def _optimised(model: nn.Module, optimizer: torch.optim.Optimizer) -> list[str]:
+    """Names of an optimiser's parameters, in its order."""
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    return [names[id(one)] for group in optimizer.param_groups for one in group["params"]]
 
 
 def sync_folder(folder: Path) -> None:

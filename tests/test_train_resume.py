@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from graphmatch.errors import CheckpointError, ConfigError, FormatError
-from graphmatch.train import make_optimizer, train
+from graphmatch.train import train
 from graphmatch.train_config import TrainConfig
-from graphmatch.train_keeper import Keeper
+from graphmatch.train_keeper import Keeper, make_optimizer
 from graphmatch.train_state import (
     Progress,
     load_state,
@@ -156,7 +156,7 @@ def test_a_folder_with_something_else_is_never_touched(folder, tmp_path):
 @pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
 def test_a_damaged_state_is_an_error(tmp_path, file, damage):
     model = make_model("scan")
-    save_state(tmp_path, Progress(step=6), model, make_optimizer(model, CONFIG))
+    save_state(tmp_path, Progress(step=6), model, make_optimizer(model.parameters(), CONFIG))
     path = tmp_path / "step-000000006" / file
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 0x40
@@ -183,7 +183,7 @@ def test_damaged_settings_and_logs_are_errors(folder, stopped):
 def test_a_state_keeps_everything(tmp_path, optimizer):
     config = TrainConfig(optimizer=optimizer, weight_decay=0.1)
     model = make_model("imram", steps=1)  # its gates have no gradient
-    moved = make_optimizer(model, config)
+    moved = make_optimizer(model.parameters(), config)
     for _ in range(2):
         model.words.embedding.weight.square().sum().backward()
         moved.step()
@@ -194,7 +194,7 @@ def test_a_state_keeps_everything(tmp_path, optimizer):
     found, tensors = load_state(tmp_path)
     assert found == dataclasses.replace(progress, step=3)
     other = make_model("imram", seed=5, steps=1)
-    restored = make_optimizer(other, config)
+    restored = make_optimizer(other.parameters(), config)
     restore_state(tensors, other, restored)
     again = state_tensors(other, restored)
     assert again.keys() == tensors.keys()

@@ -18,7 +18,8 @@ from graphmatch.pair_set import PairSet
 from graphmatch.parse_job import parse_captions
 from graphmatch.store import GraphStore
 from graphmatch.train_job import TrainJob, train_stores
-from graphmatch.train_keeper import Keeper, validate
+from graphmatch.train_keeper import Keeper
+from graphmatch.train_matcher import validate
 from tests.tiny_bert import save_bert
 from tests.train_world import COLOURS, THINGS, TINY, make_store
 
