@@ -13,6 +13,7 @@ from graphmatch.cli.corpus import corpus
 from graphmatch.cli.evaluate import evaluate
 from graphmatch.cli.explain import explain
 from graphmatch.cli.export import export
+from graphmatch.cli.ground import ground
 from graphmatch.cli.import_checkpoint import import_checkpoint
 from graphmatch.cli.index import index
 from graphmatch.cli.info import info
@@ -41,6 +42,7 @@ for _command in (
     evaluate,
     search,
     explain,
+    ground,
     export,
     info,
     vocab,
