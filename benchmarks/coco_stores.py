@@ -3,7 +3,7 @@
 | set | images | a region's numbers |
 |---|---|---|
 | `regions` | 1,681 / 568 / 284 with detected regions | 128 of its look, 81 of its class times its score (the last: whole image), 7 of its box |
-| `boxes` | 3,000 / 1,000 / 500 with annotated boxes | 81 of its class, 7 of its box, 9 in which cell of a 3 x 3 grid its middle is, 80 how often the image has each class (of the whole image only) |
+| `boxes` | 3,000 / 1,000 / 500 with annotated boxes | 81 of its class, 7 of its box, 9 in which cell of a 3 x 3 grid its middle is, 80 how often the image has each class and 80 how large these are (of the whole image only) |
 
 A box is x1 y1 x2 y2, width, height and area as shares of the image. The last region of an image is
 the image as a whole. Captions are the first five of each image, parsed with spaCy.
@@ -187,14 +187,16 @@ def annotated_records(data: Path, split: str, limit: int | None) -> Iterator[Fea
         box = np.array([*boxes, (0, 0, width, height)], np.float32)  # [R, 4]
         box = np.minimum(box, np.tile(size, 2)).astype(np.float32)
         label = np.array([one for one, _ in found.get(image, [])] + [-1], np.int32)
-        counts = np.zeros((len(label), CLASSES), np.float32)
-        counts[-1] = np.log1p(np.bincount(label[:-1], minlength=CLASSES))
         share = relative_boxes(box, size)
+        summary = np.zeros((len(label), 2 * CLASSES), np.float32)  # of the whole image alone
+        summary[-1, :CLASSES] = np.log1p(np.bincount(label[:-1], minlength=CLASSES))
+        area = np.bincount(label[:-1], share[:-1, 6], minlength=CLASSES)
+        summary[-1, CLASSES:] = np.sqrt(area)
         parts = [
             CLASS_SCALE * _one_hot(label),
             PLACE_SCALE * share,
             PLACE_SCALE * cells(share),
-            counts,
+            PLACE_SCALE * summary,
         ]
         feature = np.concatenate(parts, axis=1)
         columns = {

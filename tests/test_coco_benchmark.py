@@ -185,7 +185,7 @@ def test_features_of_both_sets(tmp_path, assert_close):
     assert np.flatnonzero(feature[0]).tolist()[0] == 2
     box = np.array([0.05, 0.1, 0.3, 23 / 30, 0.25, 2 / 3, 1 / 6], np.float32)
     assert_close(feature[0, 81:88], 4 * box)
-    assert feature[1, 97 + 2] == pytest.approx(np.log(2))
+    assert feature[1, 97 + 2] == pytest.approx(4 * np.log(2))
     vector = annotated_vector(boxed.columns).reshape(-1)
     place = 160 + 9 * 2 + 3 * 1 + 0  # class 2, middle row, left column
     assert vector[place] == pytest.approx(np.log(2))
