@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from graphmatch.graphs.region import RegionGraph
     from graphmatch.graphs.text import TextGraph
     from graphmatch.graphs.words import add_marks, word_graph
+    from graphmatch.ground_job import ground_sentences
     from graphmatch.import_report import ImportReport
     from graphmatch.index import MatchIndex
     from graphmatch.index_recall import PrefilterRecall, measure_recall
@@ -57,12 +58,18 @@ if TYPE_CHECKING:
     from graphmatch.masking.regions import mask_regions
     from graphmatch.masking.tokens import mask_tokens
     from graphmatch.milvus_prefilter import MilvusPrefilter
+    from graphmatch.models.drn import DRN, DRNConfig
     from graphmatch.models.global_match import GlobalMatch, GlobalMatchConfig
     from graphmatch.models.gsmn import GSMN, GSMNConfig
     from graphmatch.models.hgr import HGR, HGRConfig
     from graphmatch.models.imram import IMRAM, IMRAMConfig
     from graphmatch.models.matcher import Matcher
     from graphmatch.models.scan import SCAN, SCANConfig
+    from graphmatch.moment_decoding import Moments, decode_moments
+    from graphmatch.moment_metrics import evaluate_moments
+    from graphmatch.moment_protocol import MomentProtocol
+    from graphmatch.moment_report import MomentReport
+    from graphmatch.moment_set import MomentSet, collate_queries
     from graphmatch.nn.hinge_loss import hinge_loss
     from graphmatch.nn.kernel_conv import KernelConv
     from graphmatch.nn.polar_kernel import PolarKernels
@@ -77,6 +84,7 @@ if TYPE_CHECKING:
     from graphmatch.plot import graph_svg, save_pictures
     from graphmatch.prefilter import Candidate, Prefilter
     from graphmatch.protocol import Protocol
+    from graphmatch.query_vocabulary import query_vocabulary
     from graphmatch.ray_engine import ray_blocks
     from graphmatch.region_job import RegionChoice, extract_regions
     from graphmatch.region_shards import extract_region_shards
@@ -113,6 +121,8 @@ _MODULES = {
     "ClipGraph": "graphmatch.graphs.clip",
     "CompositionalReport": "graphmatch.compositional",
     "ConfigError": "graphmatch.errors",
+    "DRN": "graphmatch.models.drn",
+    "DRNConfig": "graphmatch.models.drn",
     "DataSet": "graphmatch.datasets.dataset",
     "EncodeReport": "graphmatch.encode_job",
     "Encoded": "graphmatch.encoded",
@@ -146,6 +156,10 @@ _MODULES = {
     "MatchIndex": "graphmatch.index",
     "Matcher": "graphmatch.models.matcher",
     "MilvusPrefilter": "graphmatch.milvus_prefilter",
+    "MomentProtocol": "graphmatch.moment_protocol",
+    "MomentReport": "graphmatch.moment_report",
+    "MomentSet": "graphmatch.moment_set",
+    "Moments": "graphmatch.moment_decoding",
     "OnnxDetector": "graphmatch.regions.onnx_detector",
     "OnnxInput": "graphmatch.regions.onnx_detector",
     "PairSet": "graphmatch.pair_set",
@@ -177,9 +191,11 @@ _MODULES = {
     "bootstrap_interval": "graphmatch.bootstrap",
     "box_location": "graphmatch.regions.location",
     "caption_ids": "graphmatch.datasets.caption_ids",
+    "collate_queries": "graphmatch.moment_set",
     "complete_edges": "graphmatch.regions.neighbours",
     "compositional_report": "graphmatch.compositional",
     "convert_features": "graphmatch.convert",
+    "decode_moments": "graphmatch.moment_decoding",
     "decode_photo": "graphmatch.regions.photo",
     "dependency_graph": "graphmatch.parsers.dependencies",
     "edge_polar": "graphmatch.regions.polar",
@@ -187,6 +203,7 @@ _MODULES = {
     "encode_texts": "graphmatch.encode",
     "encode_visuals": "graphmatch.encode",
     "evaluate_folds": "graphmatch.evaluate",
+    "evaluate_moments": "graphmatch.moment_metrics",
     "evaluate_scores": "graphmatch.evaluate",
     "evaluate_tiles": "graphmatch.evaluate",
     "evaluate_unique": "graphmatch.evaluate",
@@ -196,6 +213,7 @@ _MODULES = {
     "extract_regions": "graphmatch.region_job",
     "find_videos": "graphmatch.clips.video_sources",
     "graph_svg": "graphmatch.plot",
+    "ground_sentences": "graphmatch.ground_job",
     "hinge_loss": "graphmatch.nn.hinge_loss",
     "import_official": "graphmatch.official_checkpoint",
     "limit_roles": "graphmatch.datasets.role_limits",
@@ -213,6 +231,7 @@ _MODULES = {
     "pairwise_polar": "graphmatch.regions.polar",
     "parse_captions": "graphmatch.parse_job",
     "picodet": "graphmatch.regions.picodet",
+    "query_vocabulary": "graphmatch.query_vocabulary",
     "ray_blocks": "graphmatch.ray_engine",
     "read_captions": "graphmatch.datasets.captions",
     "read_encoded": "graphmatch.encoded_store",
@@ -230,6 +249,7 @@ _MODULES = {
 }
 
 __all__ = [
+    "DRN",
     "GSMN",
     "HGR",
     "IMRAM",
@@ -244,6 +264,7 @@ __all__ = [
     "ClipGraph",
     "CompositionalReport",
     "ConfigError",
+    "DRNConfig",
     "DataSet",
     "EncodeReport",
     "Encoded",
@@ -274,6 +295,10 @@ __all__ = [
     "MatchIndex",
     "Matcher",
     "MilvusPrefilter",
+    "MomentProtocol",
+    "MomentReport",
+    "MomentSet",
+    "Moments",
     "OnnxDetector",
     "OnnxInput",
     "PairSet",
@@ -304,9 +329,11 @@ __all__ = [
     "bootstrap_interval",
     "box_location",
     "caption_ids",
+    "collate_queries",
     "complete_edges",
     "compositional_report",
     "convert_features",
+    "decode_moments",
     "decode_photo",
     "dependency_graph",
     "edge_polar",
@@ -314,6 +341,7 @@ __all__ = [
     "encode_texts",
     "encode_visuals",
     "evaluate_folds",
+    "evaluate_moments",
     "evaluate_scores",
     "evaluate_tiles",
     "evaluate_unique",
@@ -323,6 +351,7 @@ __all__ = [
     "extract_regions",
     "find_videos",
     "graph_svg",
+    "ground_sentences",
     "hinge_loss",
     "import_official",
     "limit_roles",
@@ -340,6 +369,7 @@ __all__ = [
     "pairwise_polar",
     "parse_captions",
     "picodet",
+    "query_vocabulary",
     "ray_blocks",
     "read_captions",
     "read_encoded",
