@@ -84,7 +84,6 @@ if TYPE_CHECKING:
     from graphmatch.plot import graph_svg, save_pictures
     from graphmatch.prefilter import Candidate, Prefilter
     from graphmatch.protocol import Protocol
-    from graphmatch.query_vocabulary import query_vocabulary
     from graphmatch.ray_engine import ray_blocks
     from graphmatch.region_job import RegionChoice, extract_regions
     from graphmatch.region_shards import extract_region_shards
@@ -231,7 +230,6 @@ _MODULES = {
     "pairwise_polar": "graphmatch.regions.polar",
     "parse_captions": "graphmatch.parse_job",
     "picodet": "graphmatch.regions.picodet",
-    "query_vocabulary": "graphmatch.query_vocabulary",
     "ray_blocks": "graphmatch.ray_engine",
     "read_captions": "graphmatch.datasets.captions",
     "read_encoded": "graphmatch.encoded_store",
@@ -369,7 +367,6 @@ __all__ = [
     "pairwise_polar",
     "parse_captions",
     "picodet",
-    "query_vocabulary",
     "ray_blocks",
     "read_captions",
     "read_encoded",
