@@ -18,6 +18,7 @@ from graphmatch.errors import ConfigError, GraphError
 if TYPE_CHECKING:
     from graphmatch.nn.moment_targets import Points
 
+_FIELDS = ("segment", "score", "location", "level", "mask")
 _MIDDLE = 0.5  # location of the fallback, as in the official code
 
 
@@ -57,8 +58,7 @@ class Moments:
             raise GraphError("expected the moments of a batch or more (got none)")
         most = max(part.mask.size(1) for part in parts)
         padded = [part._padded(most) for part in parts]
-        names = ("segment", "score", "location", "level", "mask")
-        return cls(**{n: torch.cat([getattr(part, n) for part in padded]) for n in names})
+        return cls(**{n: torch.cat([getattr(part, n) for part in padded]) for n in _FIELDS})
 
     def seconds(self, duration: Tensor) -> Tensor:
         """Start and end of every moment in seconds.
@@ -75,6 +75,28 @@ class Moments:
         if duration.shape != self.score.shape[:1]:
             raise GraphError(f"duration: expected [{len(self)}] (got {[*duration.shape]})")
         return self.segment * duration.view(-1, 1, 1)
+
+    def to(self, device: torch.device | str) -> Moments:
+        """The moments on a device.
+
+        Args:
+            device: where to.
+
+        Returns:
+            New moments; these stay where they are.
+        """
+        return type(self)(**{name: getattr(self, name).to(device) for name in _FIELDS})
+
+    def select(self, numbers: Tensor) -> Moments:
+        """Moments of some queries.
+
+        Args:
+            numbers: [n] int64 numbers of queries.
+
+        Returns:
+            Those of n queries, in that order.
+        """
+        return type(self)(**{name: getattr(self, name)[numbers] for name in _FIELDS})
 
     def __len__(self) -> int:
         return len(self.score)

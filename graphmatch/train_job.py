@@ -22,7 +22,7 @@ from graphmatch.pair_set import PairSet
 from graphmatch.piece_folder import read_pieces, whole_words
 from graphmatch.store import GraphStore
 from graphmatch.train import train
-from graphmatch.train_config import TrainConfig, training_config
+from graphmatch.train_config import LoopConfig, TrainConfig, training_config
 from graphmatch.train_report import TrainReport
 from graphmatch.vocab import HGR_SPECIALS, SCAN_SPECIALS, Vocabulary
 from graphmatch.weights import check_fit
@@ -133,7 +133,8 @@ def split_settings(model: str, settings: Sequence[str]) -> tuple[dict[str, Any],
         settings: `field=value` each; the last of a field counts.
 
     Returns:
-        Values by field, of the model and of `TrainConfig`; the two have no field in common.
+        Values by field, of the model and of `TrainConfig`, or of `MomentTrainConfig` for DRN; the
+        two have no field in common.
 
     Raises:
         ConfigError: an unknown field, with the nearest of either; a value of another type; a field
@@ -144,8 +145,9 @@ def split_settings(model: str, settings: Sequence[str]) -> tuple[dict[str, Any],
         ({'direction': 'i2t'}, {'lr': 0.001})
     """
     kind = find_model(model).config_class()
+    training = _training_class(model)
     of_model = [field.name for field in dataclasses.fields(kind)]
-    of_training = [field.name for field in dataclasses.fields(TrainConfig)]
+    of_training = [field.name for field in dataclasses.fields(training)]
     values: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
     for setting in settings:
         name, equals, _ = setting.partition("=")
@@ -155,9 +157,17 @@ def split_settings(model: str, settings: Sequence[str]) -> tuple[dict[str, Any],
         if name.strip() in _FROM_DATA:
             raise ConfigError(f"--set {name}: this follows from the data and cannot be set")
         here = name.strip() in of_model
-        field, value = parse_setting(kind if here else TrainConfig, setting)
+        field, value = parse_setting(kind if here else training, setting)
         values[0 if here else 1][field] = value
     return values
+
+
+def _training_class(model: str) -> type[LoopConfig]:
+    if find_model(model).task == "match":
+        return TrainConfig
+    from graphmatch.moment_training import MomentTrainConfig
+
+    return MomentTrainConfig
 
 
 def _begin(
@@ -216,7 +226,7 @@ def _from_checkpoint(
         raise ConfigError(
             "--init: expected no --vocab, --min-count or --text-encoder, the checkpoint has words"
         )
-    found, vocabulary = load_checkpoint(str(job.init))
+    found, vocabulary = load_checkpoint(str(job.init), task="match")
     kind = find_model(job.model).model_class()
     values = config_values(found.config)
     state = found.state_dict()

@@ -19,7 +19,7 @@ _LINE = "VIDEO START END##sentence."
 def read_charades_sta(
     captions: Files,
     *,
-    durations: str | Path,
+    durations: str | Path | None = None,
     fps: str | Path | None = None,
     frames: str | Path | None = None,
     clip_moments: bool = True,
@@ -30,7 +30,7 @@ def read_charades_sta(
 
     Args:
         captions: `Charades_sta_train.txt` and `Charades_sta_test.txt`, by split.
-        durations: `Charades_duration.json`, seconds by video.
+        durations: `Charades_duration.json`, seconds by video; without, videos have no duration.
         fps: `Charades_fps_dict.json`, frames a second by video.
         frames: `Charades_frames_info.json`, number of frames by video.
         clip_moments: let a moment that ends after its video end with it, as the official loader
@@ -55,11 +55,12 @@ def read_charades_sta(
         (0.0, 5.5)
     """
     found = [c for split, path in split_files(captions) for c in _captions(path, split)]
-    seconds = read_json(durations, "seconds by video")
+    seconds = {} if durations is None else read_json(durations, "seconds by video")
     rates = {} if fps is None else read_json(fps, "frames a second by video")
     counts = {} if frames is None else read_json(frames, "number of frames by video")
     visuals = []
     for video, split in owner_splits(found).items():
+        missing = None if durations is None else f"no seconds in {Path(durations).name}"
         duration, count = finite_number(seconds.get(video)), finite_number(counts.get(video))
         visuals.append(
             Visual(
@@ -69,7 +70,7 @@ def read_charades_sta(
                 duration=duration,
                 frames=None if count is None else int(count),
                 fps=finite_number(rates.get(video)),
-                error=f"no seconds in {Path(durations).name}" if duration is None else None,
+                error=missing if duration is None else None,
             )
         )
     data = DataSet(name="charades_sta", visuals=tuple(visuals), captions=tuple(found))

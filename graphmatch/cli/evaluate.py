@@ -1,19 +1,45 @@
-"""`graphmatch evaluate`: recalls of trained matchers, with intervals, and what they get right."""
+"""`graphmatch evaluate`: recalls of trained models, with intervals, and what they get right."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from graphmatch.cli.options import Force, Mode, ModelName, ParserName
+
+if TYPE_CHECKING:
+    from graphmatch.evaluation_report import Resampling
+    from graphmatch.feature_store import FeatureStore
+    from graphmatch.store import GraphStore
 
 
 def evaluate(
     visual: Annotated[Path, typer.Option(help="Store of regions or clips.")],
     captions: Annotated[
         Path | None, typer.Option(help="Store of captions; without it only --compositional.")
+    ] = None,
+    queries: Annotated[
+        Path | None,
+        typer.Option(
+            help="In place of --captions, for drn: queries with moments, as Charades-STA, "
+            "ActivityNet Captions or TACoS have them."
+        ),
+    ] = None,
+    durations: Annotated[
+        Path | None, typer.Option(help="Of --queries: seconds by video, Charades_duration.json.")
+    ] = None,
+    train_queries: Annotated[
+        Path | None,
+        typer.Option(
+            help="Of --queries: those of the training; adds rules that see no video, such as the "
+            "segment that is right most often."
+        ),
+    ] = None,
+    graphs: Annotated[
+        Path | None,
+        typer.Option(help="Of --queries: store of the parsed queries, for a model with layers."),
     ] = None,
     checkpoint: Annotated[
         list[Path] | None,
@@ -86,7 +112,7 @@ def evaluate(
     threads: Annotated[int, typer.Option(min=0, help="0 for as many as there are cores.")] = 0,
     force: Force = False,
 ) -> None:
-    """Evaluate trained matchers on captions and the images or videos that they name.
+    """Evaluate trained matchers on captions and images or videos, or DRN on queries and moments.
 
     Score matrices of more than 2 GB are mapped to a temporary file. --parser, --model and --mode
     are for the captions of --compositional and should be those of the training captions. The exit
@@ -107,6 +133,33 @@ def evaluate(
     from graphmatch.protocol import Protocol
     from graphmatch.store import GraphStore
 
+    if queries is not None:
+        if captions or from_scores or against or compositional or scores:
+            raise ConfigError(
+                "--queries: expected no --captions, --from-scores, --against, --compositional or "
+                "--scores with it"
+            )
+        if len(checkpoint or []) != 1:
+            raise ConfigError(f"--queries: expected one --checkpoint (got {len(checkpoint or [])})")
+        if out is not None and str(out) != "-":
+            check_output(out, force=force)
+        if threads:
+            torch.set_num_threads(threads)
+        _evaluate_moments(
+            (checkpoint or [])[0],
+            FeatureStore(visual),
+            queries,
+            durations=durations,
+            train_queries=train_queries,
+            graphs=None if graphs is None else GraphStore(graphs),
+            resampling=Resampling(resamples=bootstrap, seed=seed),
+            dtype=dtype,
+            device=device,
+            out=out,
+        )
+        return
+    if durations or train_queries or graphs:
+        raise ConfigError("--durations, --train-queries, --graphs: expected --queries with them")
     files = _files(compositional or [])
     retrieval = captions is not None and protocol != "none"
     if captions is not None and protocol == "none" and not files:
@@ -166,6 +219,48 @@ def evaluate(
         with open_output(out, force=force) as stream:
             stream.write(json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
     if failed:
+        raise typer.Exit(3)
+
+
+def _evaluate_moments(
+    checkpoint: Path,
+    visuals: FeatureStore,
+    queries: Path,
+    *,
+    durations: Path | None,
+    train_queries: Path | None,
+    graphs: GraphStore | None,
+    resampling: Resampling,
+    dtype: str,
+    device: str,
+    out: Path | None,
+) -> None:
+    import json
+
+    import torch
+
+    from graphmatch.moment_evaluation import evaluate_moment_files
+    from graphmatch.output import open_output
+    from graphmatch.query_file import read_queries
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    report = evaluate_moment_files(
+        checkpoint,
+        read_queries(queries, durations=durations),
+        visuals,
+        train=None if train_queries is None else read_queries(train_queries, durations=durations),
+        graphs=graphs,
+        resampling=resampling,
+        dtype=dtype,
+        device=device,
+    )
+    typer.echo(str(report), err=str(out) == "-")
+    if out is not None:
+        content = {"format": "graphmatch-evaluation", "version": 1, **report.content()}
+        with open_output(out, force=True) as stream:
+            stream.write(json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+    if report.failed:
         raise typer.Exit(3)
 
 

@@ -1,31 +1,71 @@
-"""`graphmatch train`: a matcher from stores of captions and of images or videos."""
+"""`graphmatch train`: a matcher from captions and images or videos, DRN from queries and clips."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-_MODELS = "scan|gsmn|imram|hgr|global-match"
+if TYPE_CHECKING:
+    from graphmatch.train_report import TrainReport
+
+_MODELS = "scan|gsmn|imram|hgr|global-match|drn"
 
 
 def train(
     model: Annotated[str, typer.Argument(help="What to train.", metavar=_MODELS)],
-    captions: Annotated[Path, typer.Option(help="Store of captions, of graphmatch parse.")],
     visual: Annotated[
         Path, typer.Option(help="Store of their images or videos, of graphmatch regions or clips.")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")],
+    captions: Annotated[
+        Path | None, typer.Option(help="Store of captions, of graphmatch parse; not for drn.")
+    ] = None,
+    queries: Annotated[
+        Path | None,
+        typer.Option(
+            help="drn: queries with moments, as Charades-STA, ActivityNet Captions or TACoS have "
+            "them."
+        ),
+    ] = None,
     val_captions: Annotated[
         Path | None, typer.Option(help="Captions whose rsum chooses the best checkpoint.")
     ] = None,
     val_visual: Annotated[
         Path | None, typer.Option(help="Their images or videos, if not in --visual.")
     ] = None,
+    durations: Annotated[
+        Path | None, typer.Option(help="drn: seconds by video, Charades_duration.json.")
+    ] = None,
+    val_queries: Annotated[
+        Path | None,
+        typer.Option(
+            help="drn: queries of other videos, whose R@1 + R@5 at IoU 0.5 chooses the best "
+            "checkpoint; never those of the test."
+        ),
+    ] = None,
+    val_share: Annotated[
+        float | None,
+        typer.Option(help="drn: hold this share of the videos of --queries out for that."),
+    ] = None,
+    graphs: Annotated[
+        Path | None,
+        typer.Option(help="drn: store of the parsed queries, for --set graph_layers=N."),
+    ] = None,
+    word_vectors: Annotated[
+        Path | None,
+        typer.Option(
+            help="drn: vectors that embeddings begin with, lines of GloVe, or a safetensors file "
+            "in the order of --vocab."
+        ),
+    ] = None,
     vocab: Annotated[
-        Path | None, typer.Option(help="File of the words; made from --captions if not given.")
+        Path | None,
+        typer.Option(help="File of the words; made from what is trained on if not given."),
     ] = None,
     min_count: Annotated[
         int | None,
@@ -54,7 +94,7 @@ def train(
     tensorboard: Annotated[bool, typer.Option(help="Write files for TensorBoard, too.")] = False,
     force: Annotated[bool, typer.Option(help="Throw away another training that is there.")] = False,
 ) -> None:
-    """Train a matcher; defaults are those of its paper's official code.
+    """Train a matcher, or DRN; defaults are those of its paper's official code.
 
     Interrupted or killed, the same command goes on where it stopped, with the same result. Under
     torchrun several processes share each batch: torchrun --nproc-per-node 2 --no-python graphmatch
@@ -63,27 +103,64 @@ def train(
     import torch
     from torch import distributed
 
+    from graphmatch.models.table import find_model
     from graphmatch.train_job import TrainJob, train_stores
 
     if threads:
         torch.set_num_threads(threads)
     main = os.environ.get("RANK", "0") == "0"
-    job = TrainJob(
-        model=model,
-        captions=captions,
-        visual=visual,
-        out=out,
-        val_captions=val_captions,
-        val_visual=val_visual,
-        vocab=vocab,
-        min_count=min_count,
-        text_encoder=text_encoder,
-        settings=settings or (),
-        init=init,
-    )
+    of_matchers = {
+        "--captions": captions,
+        "--val-captions": val_captions,
+        "--val-visual": val_visual,
+        "--min-count": min_count,
+        "--text-encoder": text_encoder,
+    }
+    of_drn = {
+        "--queries": queries,
+        "--durations": durations,
+        "--val-queries": val_queries,
+        "--val-share": val_share,
+        "--graphs": graphs,
+        "--word-vectors": word_vectors,
+    }
+    work: Callable[..., TrainReport]
+    if find_model(model).task == "match":
+        _refuse(model, of_drn)
+        job = TrainJob(
+            model=model,
+            captions=_needed("--captions", captions, model),
+            visual=visual,
+            out=out,
+            val_captions=val_captions,
+            val_visual=val_visual,
+            vocab=vocab,
+            min_count=min_count,
+            text_encoder=text_encoder,
+            settings=settings or (),
+            init=init,
+        )
+        work = partial(train_stores, job)
+    else:
+        from graphmatch.moment_job import MomentJob, train_moment_files
+
+        _refuse(model, of_matchers)
+        moments = MomentJob(
+            queries=_needed("--queries", queries, model),
+            visual=visual,
+            out=out,
+            durations=durations,
+            val_queries=val_queries,
+            val_share=val_share,
+            graphs=graphs,
+            vocab=vocab,
+            word_vectors=word_vectors,
+            settings=settings or (),
+            init=init,
+        )
+        work = partial(train_moment_files, moments)
     try:
-        report = train_stores(
-            job,
+        report = work(
             force=force,
             tensorboard=tensorboard,
             progress=True,
@@ -94,3 +171,20 @@ def train(
             distributed.destroy_process_group()
     if main:
         typer.echo("\n".join(report.lines()))
+
+
+def _needed(option: str, value: Path | None, model: str) -> Path:
+    from graphmatch.errors import ConfigError
+
+    if value is None:
+        raise ConfigError(f"expected {option} for {model} (got none)")
+    return value
+
+
+def _refuse(model: str, options: Mapping[str, object]) -> None:
+    """Options of other models are no options of this one."""
+    from graphmatch.errors import ConfigError
+
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        raise ConfigError(f"{', '.join(given)}: not for {model}")
