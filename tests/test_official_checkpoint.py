@@ -216,7 +216,7 @@ def test_a_file_without_options_gives_defaults_that_are_named(scan):
     assert report.best_rsum is None
     assert "scale=9.0" in report.notes[0]
     assert "margin=0.2" in report.notes[0]
-    assert "aggregation='lse', first_norm='clipped_l2norm'" in report.notes[0]
+    assert "aggregation='lse'" in report.notes[0]
     assert "direction" not in report.notes[0]
 
 
