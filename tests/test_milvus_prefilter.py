@@ -54,6 +54,7 @@ def milvus(tmp_path):
     prefilter.close()
 
 
+@pytest.mark.slow
 def test_hits_are_those_of_the_table(tmp_path, milvus):
     assert isinstance(milvus, Prefilter)
     assert milvus.count() == 0

@@ -118,6 +118,7 @@ def test_rules_that_see_no_video_equal_loops():
     assert found["2 constant segments"]["R@2 IoU 0.5"] >= 100 * best / 60
 
 
+@pytest.mark.slow
 def test_blind_rules_of_charades_sta(data):
     """What the README of the data measured on the same 2,605 queries."""
     folder = data / "charades_sta"

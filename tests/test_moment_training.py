@@ -102,6 +102,7 @@ class StopError(Exception):
     pass
 
 
+@pytest.mark.slow
 def test_a_training_that_is_stopped_anywhere_goes_on_to_the_bit(queries, tmp_path, monkeypatch):
     config = dataclasses.replace(CONFIG, official_clipping=True)  # has gradients to keep, too
     start(queries, tmp_path / "whole", config, model=make_drn(iou_positive=-1.0))
@@ -145,6 +146,7 @@ def test_each_stage_begins_with_the_best_of_the_one_before(queries, tmp_path):
     assert not (tmp_path / "a" / "stage-3").exists()
 
 
+@pytest.mark.slow
 def test_a_tiny_world_is_learnt(queries, tmp_path):
     config = MomentTrainConfig(batch_size=12, lr=1e-2, stage_epochs=(25, 5, 1))
     _, report = start(queries, tmp_path, config)
@@ -157,6 +159,7 @@ def test_a_tiny_world_is_learnt(queries, tmp_path):
     assert report.did_nothing
 
 
+@pytest.mark.slow
 def test_patience_ends_a_stage(queries, tmp_path):
     config = dataclasses.replace(CONFIG, lr=1e-12, stage_epochs=(9, 9, 9), patience=2, eval_steps=0)
     _, report = start(queries, tmp_path, config)

@@ -120,6 +120,7 @@ def test_what_the_caller_has_stays(folder, tmp_path):
     assert model.hinge.negatives == "hardest"
 
 
+@pytest.mark.slow
 def test_the_first_steps_may_have_all_negatives(folder, tmp_path):
     start(folder, tmp_path / "late", hardest_after=3, epochs=1)
     start(folder, tmp_path / "never", epochs=1)
@@ -198,6 +199,7 @@ def test_a_vocabulary_of_another_length_is_refused(folder, tmp_path):
     assert not (tmp_path / "r").exists()
 
 
+@pytest.mark.slow
 def test_workers_change_nothing(folder, tmp_path):
     start(folder, tmp_path / "none", epochs=1)
     start(folder, tmp_path / "two", epochs=1, workers=2)

@@ -32,6 +32,7 @@ class TransformerLayer(nn.Module):
         ConfigError: a size below 1, or heads that do not divide `size`.
 
     Example:
+        >>> import torch
         >>> layer = TransformerLayer(8, heads=2, inner=16)
         >>> layer(torch.zeros(3, 5, 8), torch.ones(3, 5) > 0).shape
         torch.Size([3, 5, 8])

@@ -75,6 +75,7 @@ def test_the_transformer_is_not_trained(world, tmp_path):
     assert matcher.words.linear.weight.shape == (16, 8 + 8)
 
 
+@pytest.mark.slow
 def test_a_stopped_training_goes_on_to_the_bit(world, tmp_path):
     settings = ("epochs=3", "cell=linear", "dropout=[0.2,0.2]", "save_steps=2")
     train_stores(job(world, tmp_path / "whole", *settings))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.autograd import gradcheck
 
+from graphmatch.config import config_from_values, config_values
 from graphmatch.encoded import Encoded
 from graphmatch.errors import ConfigError, GraphError
 from graphmatch.graphs.batch import MatchBatch, batch_graphs
@@ -309,7 +310,7 @@ def test_published_size():
 
 def test_config_survives_json():
     config = replace(CONFIG, graph="dense", propagation="official")
-    assert GSMNConfig(**json.loads(json.dumps(asdict(config)))) == config
+    assert config_from_values(GSMNConfig, json.loads(json.dumps(config_values(config)))) == config
 
 
 @pytest.mark.parametrize(

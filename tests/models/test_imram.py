@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.autograd import gradcheck
 
+from graphmatch.config import config_from_values, config_values
 from graphmatch.encoded import Encoded
 from graphmatch.errors import ConfigError, GraphError
 from graphmatch.graphs.batch import MatchBatch, batch_graphs
@@ -311,7 +312,7 @@ def test_pooled_vectors(assert_close):
 def test_state_dict_and_configuration_survive_saving(tmp_path):
     model = build()
     torch.save(model.state_dict(), tmp_path / "weights.pt")
-    config = IMRAMConfig(**json.loads(json.dumps(asdict(CONFIG))))
+    config = config_from_values(IMRAMConfig, json.loads(json.dumps(config_values(CONFIG))))
     assert config == CONFIG
     other = IMRAM(config)
     other.load_state_dict(torch.load(tmp_path / "weights.pt", weights_only=True))

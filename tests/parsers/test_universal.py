@@ -209,6 +209,7 @@ TAGS = ["IN", "TO", "VB", "VBZ", "NN", "JJ", "RB", "RP", "CC", "EX", "MD", ""]
 WORDS = ["is", "be", "'s", "next", "to", "on", "outside", "dog", "night", "and"]
 
 
+@pytest.mark.slow
 @given(st.data())
 @settings(deadline=None, max_examples=400)
 def test_universal_tree_stays_a_tree(data):
