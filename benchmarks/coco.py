@@ -77,7 +77,9 @@ def measure(name: Any, chosen: argparse.Namespace) -> bool:
     stores = make_stores(chosen.data, chosen.out / "stores", name, limit=chosen.limit, tell=_tell)
     folder = chosen.out / "runs" / name
     folder.mkdir(parents=True, exist_ok=True)
-    recipes = [one for one in RECIPES[name] if chosen.only is None or one.name in chosen.only]
+    wanted = set(chosen.only or [one.name for one in RECIPES[name]])
+    wanted |= {one.begin for one in RECIPES[name] if one.begin and one.name in wanted}
+    recipes = [one for one in RECIPES[name] if one.name in wanted]
     runs = [
         Run(
             recipe=recipe,

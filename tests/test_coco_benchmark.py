@@ -210,15 +210,15 @@ def test_the_whole_benchmark(tmp_path):
     assert "### What structure is worth" in done.stdout
     result = json.loads((tmp_path / "out" / "boxes.json").read_text())
     assert {key: len(runs) for key, runs in result["models"].items()} == {
-        "gsmn-paper-sparse": 1, "gsmn-paper-shuffled": 1,
+        "scan-t2i": 1, "gsmn-paper-sparse": 1, "gsmn-paper-shuffled": 1,
     }  # fmt: skip
     numbers = result["models"]["gsmn-paper-sparse"][0]
     assert numbers["test"]["captions"] == 30
     assert numbers["compositional"]["sugarcrepe"]["overall"]["matcher"]["count"] == 12
     again = run()
     assert again.stdout == done.stdout
-    assert "trained" not in again.stderr
-    extra.append("lr=1e-3")
+    assert "rsum" not in again.stderr
+    extra.append("lr=3e-3")
     other = run()
     assert other.returncode == 1
     assert "made with other settings" in other.stdout
