@@ -306,6 +306,7 @@ def test_real_regions_come_back_to_the_bit(tmp_path, real_store, name):
             assert value.tobytes() == expected[column].tobytes(), column
 
 
+@pytest.mark.slow
 def test_real_regions_as_results(tmp_path, real_store, data):
     truth = data / "coco_val2017/instances_val2017.json.gz"
     options = {"annotations": truth, "labels": "position"}

@@ -83,6 +83,7 @@ def naive(queries, model, config):
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("official_clipping", [False, True])
 def test_a_naive_loop_gives_the_same_weights(queries, tmp_path, official_clipping):
     config = dataclasses.replace(CONFIG, official_clipping=official_clipping)
@@ -131,6 +132,7 @@ def test_a_training_that_is_stopped_anywhere_goes_on_to_the_bit(queries, tmp_pat
     assert log(tmp_path / "parts") == log(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_each_stage_begins_with_the_best_of_the_one_before(queries, tmp_path):
     config = dataclasses.replace(CONFIG, stage_epochs=(3, 1, 0), lr=0.05, eval_steps=0)
     start(queries, tmp_path / "a", config)

@@ -114,6 +114,7 @@ def test_options_of_drn_are_not_for_matchers(run, world, tmp_path):
     assert (code, err) == (1, "graphmatch: expected --queries for drn (got none)\n")
 
 
+@pytest.mark.slow
 def test_evaluate(run, world, tmp_path):
     code, _, err = train(run, world, tmp_path / "run", "--set", "stage_epochs=[1,0,0]")
     assert code == 0, err
