@@ -21,7 +21,7 @@ from graphmatch.query_file import hold_out, read_queries
 from graphmatch.query_vocabulary import query_vocabulary, read_query_vocabulary
 from graphmatch.rows import CaptionRow
 from graphmatch.store import GraphStore
-from graphmatch.train_job import split_settings
+from graphmatch.train_job import feature_width, in_words, split_settings
 from graphmatch.train_report import TrainReport
 from graphmatch.vocab import Vocabulary
 from graphmatch.weights import check_fit
@@ -97,8 +97,8 @@ def train_moment_files(
         validation = MomentSet(held, visuals, vocabulary, graphs=_graphs(job))
     model = _begin(job, queries, own, started=started, seed=config.seed)
     if tell is not None:
-        tell(f"drn: {_in_words(model.config)}")
-        tell(f"training: {_in_words(config)}")
+        tell(f"drn: {in_words(model.config)}")
+        tell(f"training: {in_words(config)}")
         tell(f"queries: {queries!r}; validation: {validation!r}")
     return train_moments(
         model,
@@ -150,7 +150,7 @@ def _begin(
     seed: int,
 ) -> DRN:
     """The model with its first weights."""
-    width = int(queries.visuals.arrays["feature"].shape[1])
+    width = feature_width(queries.visuals)
     values: dict[str, Any] = {"vocabulary": len(queries.vocabulary), "feature_size": width}
     rows = None
     if job.word_vectors is not None:
@@ -190,7 +190,3 @@ def _clips(queries: MomentSet) -> int:
     """How many clips the videos have, if all have as many; else the usual number."""
     counts = {int(queries.visuals.row_counts[place]) for place in queries.gallery}
     return counts.pop() if len(counts) == 1 else DRNConfig(vocabulary=1).clips
-
-
-def _in_words(config: Any) -> str:
-    return " ".join(f"{name}={value}" for name, value in config_values(config).items())

@@ -101,16 +101,16 @@ def train_stores(
     validation = None
     if job.val_captions is not None:
         other = visual if job.val_visual is None else FeatureStore(job.val_visual)
-        if _width(other) != _width(visual):
+        if feature_width(other) != feature_width(visual):
             raise ConfigError(
-                f"{other.path}: expected features of {_width(visual)} numbers, as in "
-                f"{visual.path} (got {_width(other)})"
+                f"{other.path}: expected features of {feature_width(visual)} numbers, as in "
+                f"{visual.path} (got {feature_width(other)})"
             )
         held = CaptionSet.for_matcher(GraphStore(job.val_captions), vocabulary, matcher)
         validation = PairSet(held, other)
     if tell is not None:
-        tell(f"{job.model}: {_in_words(matcher.config)}")
-        tell(f"training: {_in_words(config)}")
+        tell(f"{job.model}: {in_words(matcher.config)}")
+        tell(f"training: {in_words(config)}")
         tell(f"pairs: {pairs!r}; validation: {validation!r}")
     return train(
         matcher,
@@ -181,7 +181,7 @@ def _begin(
     if job.init is not None:
         return _from_checkpoint(job, visual, own, seed=seed)
     vocabulary = _vocabulary(job, captions, kind)
-    sizes: dict[str, Any] = {"vocabulary": len(vocabulary), "feature_size": _width(visual)}
+    sizes: dict[str, Any] = {"vocabulary": len(vocabulary), "feature_size": feature_width(visual)}
     states: dict[str, Tensor] = {}
     if job.text_encoder is not None:
         sizes["pretrained"], states = read_pieces(job.text_encoder, vocabulary)
@@ -237,10 +237,10 @@ def _from_checkpoint(
             )
         values = {name: values[name] for name in ENCODER_FIELDS}
         state = {name: value for name, value in state.items() if name.startswith(ENCODERS)}
-    if found.config.feature_size != _width(visual):
+    if found.config.feature_size != feature_width(visual):
         raise ConfigError(
             f"{visual.path}: expected features of {found.config.feature_size} numbers, as the "
-            f"checkpoint reads (got {_width(visual)})"
+            f"checkpoint reads (got {feature_width(visual)})"
         )
     config = config_from_values(find_model(job.model).config_class(), {**values, **own})
     with torch.random.fork_rng(devices=[]):
@@ -253,8 +253,18 @@ def _from_checkpoint(
     return matcher, vocabulary
 
 
-def _width(visual: FeatureStore) -> int:
-    """Numbers of a feature."""
+def feature_width(visual: FeatureStore) -> int:
+    """Numbers of a feature.
+
+    Args:
+        visual: a store.
+
+    Returns:
+        The number.
+
+    Raises:
+        ConfigError: a store without features.
+    """
     if "feature" not in visual.arrays:
         raise ConfigError(
             f"{visual.path}: expected a store with features (got {len(visual)} items)"
@@ -262,5 +272,13 @@ def _width(visual: FeatureStore) -> int:
     return int(visual.arrays["feature"].shape[1])
 
 
-def _in_words(config: Any) -> str:
+def in_words(config: Any) -> str:
+    """A configuration in one line.
+
+    Args:
+        config: a dataclass, as `config_values` takes it.
+
+    Returns:
+        `field=value`, all of them.
+    """
     return " ".join(f"{name}={value}" for name, value in config_values(config).items())

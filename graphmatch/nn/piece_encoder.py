@@ -96,11 +96,14 @@ class PieceEncoder(nn.Module):
 
         Args:
             texts: [T] int64 word ids of each caption.
-            most: bytes of states that are kept; further captions are computed each time.
+            most: bytes of states that are kept, earlier ones included; further captions are
+                computed each time.
         """
-        rows = [text.to(torch.int64) for text in texts]
+        found = {_key(text): text for text in (text.to(torch.int64) for text in texts)}
+        rows = [text for key, text in found.items() if key not in self._known]
         order = sorted(range(len(rows)), key=lambda number: len(rows[number]))
         room = most // (4 * self.embedding.embedding_dim)  # words
+        room -= sum(map(len, self._known.values()))
         device = self.embedding.weight.device
         for start in range(0, len(order), _CHUNK):
             chunk = [rows[number] for number in order[start : start + _CHUNK]]

@@ -86,6 +86,10 @@ def test_memory_has_a_limit(assert_close):
     encoder.remember([torch.tensor([SHORT, LONG])], most=0)
     assert not encoder._known
     assert encode(encoder, [SHORT, LONG]).shape == (1, 2, 8)
+    word = 4 * 8  # bytes
+    encoder.remember([torch.tensor([SHORT, LONG])] * 2, most=3 * word)  # twice the same is one
+    encoder.remember([torch.tensor([SHORT, SHORT]), torch.tensor([LONG])], most=3 * word)
+    assert sum(map(len, encoder._known.values())) == 2  # the second time both would be one too many
 
 
 def test_states_have_no_gradients_and_are_no_parameters_to_train():
