@@ -6,17 +6,16 @@ numbers, written as soon as they are known: what is there is never computed agai
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+import run_pool
 import torch
 from charades_stores import Stores, Tracks
+from run_pool import Record, read_record, write_record
 from torch import Tensor
 
 from graphmatch.checkpoint import load_checkpoint
@@ -28,9 +27,7 @@ from graphmatch.moment_prediction import predict_moments
 from graphmatch.moment_report import MomentReport
 from graphmatch.moment_set import MomentSet
 from graphmatch.nn.segment_iou import segment_iou
-from graphmatch.output import open_output
 
-Record = dict[str, Any]
 Recipe = Literal["full", "location"]
 COMMON = {
     "hidden": "128",
@@ -95,6 +92,10 @@ class Run:
         extra = dict(setting.split("=", 1) for setting in self.extra)
         return {**COMMON, **RECIPES[self.recipe], **extra, "seed": str(self.seed)}
 
+    def asked(self) -> Record:
+        """What the run's numbers depend on, values of JSON."""
+        return {"tracks": self.tracks, "settings": self.settings}
+
     @property
     def job(self) -> MomentJob:
         """What `graphmatch train drn` is asked for."""
@@ -133,27 +134,8 @@ def do_runs(
     Returns:
         Records by the name of the run, and errors of those that failed.
     """
-    records: dict[str, Record] = {}
-    errors: dict[str, str] = {}
-    with ProcessPoolExecutor(jobs, get_context("spawn"), max_tasks_per_child=1) as pool:
-        waiting = {}
-        for run in runs:
-            record = read_record(run)
-            if record is None and run.record.exists() and not run.force:
-                errors[run.key] = f"{run.record}: made with other settings; --force throws it away"
-            elif record is not None and record.keys() >= {"train", "val", "test"}:
-                records[run.key] = record
-            else:
-                waiting[pool.submit(do_run, run)] = run
-        for done in as_completed(waiting):
-            run = waiting[done]
-            try:
-                records[run.key] = record = done.result()
-                tell(f"{run.key}: {record['train']['seconds']:.0f} s, {_in_short(record['test'])}")
-            except Exception as error:  # the other runs go on; it is told at the end
-                errors[run.key] = f"{type(error).__name__}: {error}"
-                tell(f"{run.key} failed: {errors[run.key]}")
-    return records, errors
+    stages = ("train", "val", "test")
+    return run_pool.do_runs([runs], do_run, stages=stages, jobs=jobs, tell=tell, in_short=_in_short)
 
 
 def do_run(run: Run) -> Record:
@@ -167,24 +149,16 @@ def do_run(run: Run) -> Record:
     """
     if run.threads is not None:
         torch.set_num_threads(run.threads)
-    record = read_record(run) or {"asked": _asked(run)}
+    record = read_record(run) or {"asked": run.asked()}
     if "train" not in record:
         report = train_moment_files(run.job, force=run.force)
         record["train"] = {"command": run.command, "seconds": report.seconds}
-        _write(run, record)
+        write_record(run, record)
     for split in ("val", "test"):
         if split not in record:
             record[split] = evaluate_run(run, split)
-            _write(run, record)
+            write_record(run, record)
     return record
-
-
-def read_record(run: Run) -> Record | None:
-    """What is known of a run; None if nothing, or if it was made with other settings."""
-    if not run.record.exists():
-        return None
-    record: Record = json.loads(run.record.read_text(encoding="utf-8"))
-    return record if record["asked"] == _asked(run) else None
 
 
 def evaluate_run(run: Run, split: str) -> Record:
@@ -254,15 +228,8 @@ def numbers(report: MomentReport) -> dict[str, float]:
     return {**found, "mIoU": report.miou, "queries": report.queries}
 
 
-def _asked(run: Run) -> Record:
-    return {"tracks": run.tracks, "settings": run.settings}
-
-
-def _write(run: Run, record: Record) -> None:
-    with open_output(run.record, force=True) as stream:
-        stream.write(json.dumps(record, indent=1) + "\n")
-
-
-def _in_short(test: Mapping[str, Mapping[str, float]]) -> str:
+def _in_short(record: Record) -> str:
+    test = record["test"]
     one = test.get("best iou") or test["location"]
-    return f"test R@1 {one['R@1 IoU 0.5']:.1f} / {one['R@1 IoU 0.7']:.1f} at IoU 0.5 / 0.7"
+    recalls = f"test R@1 {one['R@1 IoU 0.5']:.1f} / {one['R@1 IoU 0.7']:.1f} at IoU 0.5 / 0.7"
+    return f"{record['train']['seconds']:.0f} s, {recalls}"

@@ -7,20 +7,18 @@ there is never computed again.
 
 from __future__ import annotations
 
-import json
 import shlex
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from itertools import chain
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
+import run_pool
 import torch
 from coco_recipes import Recipe
 from coco_stores import HELD, Stores
+from run_pool import Record, read_record, write_record
 from shuffled_parser import ShuffledParser
 
 from graphmatch.compositional import compositional_report
@@ -28,13 +26,10 @@ from graphmatch.errors import FormatError, GraphError
 from graphmatch.evaluate_run import evaluate_run
 from graphmatch.feature_store import FeatureStore
 from graphmatch.model_scores import Computing, load_matchers
-from graphmatch.output import open_output
 from graphmatch.parsers import load_parser
 from graphmatch.parsers.base import Parser
 from graphmatch.store import GraphStore
 from graphmatch.train_job import TrainJob, train_stores
-
-Record = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +127,7 @@ class Run:
 def do_runs(
     runs: Sequence[Run], *, jobs: int, tell: Callable[[str], None]
 ) -> tuple[dict[str, Record], dict[str, str]]:
-    """Do runs, each in a process of its own.
+    """Do runs, each in a process of its own; those that begin with another's encoders come last.
 
     Args:
         runs: what to do.
@@ -142,36 +137,8 @@ def do_runs(
     Returns:
         Records by the name of the run, and errors of those that failed.
     """
-    records: dict[str, Record] = {}
-    errors: dict[str, str] = {}
-    left = []
-    for run in runs:
-        record = read_record(run)
-        if record is not None and record.keys() >= STAGES.keys():
-            records[run.key] = record
-        elif record is None and run.record.exists() and not run.force:
-            errors[run.key] = (
-                f"{run.record}: the run was made with other settings; choose another --out, or "
-                "--force to throw it away"
-            )
-        else:
-            left.append(run)
-    context = get_context("spawn")
-    with ProcessPoolExecutor(jobs, context, max_tasks_per_child=1) as pool:
-        for later in (False, True):  # those that begin with another's encoders come after it
-            some = [run for run in left if (run.recipe.begin is not None) == later]
-            waiting = {pool.submit(do_run, run): run for run in some}
-            for done in as_completed(waiting):
-                run = waiting[done]
-                try:
-                    records[run.key] = record = done.result()
-                    val, test = (record[split]["retrieval"]["rsum"] for split in ("val", "test"))
-                    seconds = record["train"]["seconds"]
-                    tell(f"{run.key}: rsum val {val:.1f}, test {test:.1f}; {seconds:.0f} s")
-                except Exception as error:  # the other runs go on; it is told at the end
-                    errors[run.key] = f"{type(error).__name__}: {error}"
-                    tell(f"{run.key} failed: {errors[run.key]}")
-    return records, errors
+    waves = [[one for one in runs if (one.recipe.begin is not None) == later] for later in (0, 1)]
+    return run_pool.do_runs(waves, do_run, stages=STAGES, jobs=jobs, tell=tell, in_short=_in_short)
 
 
 def do_run(run: Run) -> Record:
@@ -189,17 +156,8 @@ def do_run(run: Run) -> Record:
     for name, stage in STAGES.items():
         if name not in record:
             record[name] = stage(run)
-            with open_output(run.record, force=True) as stream:
-                stream.write(json.dumps(record, indent=1) + "\n")
+            write_record(run, record)
     return record
-
-
-def read_record(run: Run) -> Record | None:
-    """What is known of a run; None if nothing, or if it was made with other settings."""
-    if not run.record.exists():
-        return None
-    record: Record = json.loads(run.record.read_text(encoding="utf-8"))
-    return record if record["asked"] == run.asked() else None
 
 
 def train_run(run: Run) -> Record:
@@ -267,3 +225,8 @@ STAGES: dict[str, Callable[[Run], Record]] = {
     "compositional": compose,
 }
 """What is done for a run, in order, by the name under which its record has the result."""
+
+
+def _in_short(record: Record) -> str:
+    val, test = (record[split]["retrieval"]["rsum"] for split in ("val", "test"))
+    return f"rsum val {val:.1f}, test {test:.1f}; {record['train']['seconds']:.0f} s"
