@@ -38,11 +38,11 @@ from tests.golden_interbert import (
     check_region_mask,
     check_text_mask,
 )
+from tests.golden_marn import FAMILIES as MARN
 from tests.golden_metrics import FAMILIES as METRICS
 from tests.golden_scan import FAMILIES as SCAN
 
 OPEN = {
-    "marn": "full apgru ddma maf_title_buckets",
     "interbert": "pretrain vltasks bertadam",
     "pixel_bert": "pretrain_features pretrain_image retrieval vqa nlvr2",
 }
@@ -195,4 +195,5 @@ FAMILIES = {
     **DRN,
     **DRN_DATA,
     **DRN_TRAINING,
+    **MARN,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from graphmatch.models.marn import Modality, Table
 from graphmatch.models.table import MODELS
 from graphmatch.vocab import Vocabulary
 
@@ -28,6 +29,18 @@ SIZES = {
         "position_size": 3,
         "channels": (4, 5, 6),
         "pyramid_size": 4,
+    },
+    "marn": {
+        "modalities": (
+            Modality(name="ids", kind="ids", sizes=(6, 4), widths=(3, 2)),
+            Modality(name="image", kind="vector", sizes=(5,)),
+            Modality(name="title", kind="words", widths=(3,), kernels=(1, 2), channels=2),
+        ),
+        "properties": (Table(name="type", size=4, width=2),),
+        "dim": 4,
+        "disc_hidden": 3,
+        "hidden": 5,
+        "units": (4,),
     },
 }
 WORDS = 7

@@ -103,7 +103,7 @@ def train(
     import torch
     from torch import distributed
 
-    from graphmatch.models.table import find_model
+    from graphmatch.models.table import check_task, find_model
     from graphmatch.train_job import TrainJob, train_stores
 
     if threads:
@@ -144,6 +144,7 @@ def train(
     else:
         from graphmatch.moment_job import MomentJob, train_moment_files
 
+        check_task(model, "ground")
         _refuse(model, of_matchers)
         moments = MomentJob(
             queries=_needed("--queries", queries, model),

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from graphmatch.errors import ConfigError, check_choice
 
-Task = Literal["match", "ground"]
+Task = Literal["match", "ground", "click"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +19,8 @@ class Entry:
         module: its Python module.
         model: name of its class there, whose only argument is the configuration.
         config: name of its configuration's class there.
-        task: score captions with images or videos, as every `Matcher` does, or find the moment of
-            a video that a query describes.
+        task: score captions with images or videos, as every `Matcher` does, find the moment of a
+            video that a query describes, or predict clicks.
         keys: the module of `official_keys`, if it is another one.
     """
 
@@ -52,6 +52,7 @@ MODELS = {
     "drn": Entry(
         "graphmatch.models.drn", "DRN", "DRNConfig", "ground", "graphmatch.models.drn_keys"
     ),
+    "marn": Entry("graphmatch.models.marn", "MARN", "MARNConfig", "click"),
 }
 """Models by the name that checkpoints and commands use."""
 MATCHERS = {name: entry for name, entry in MODELS.items() if entry.task == "match"}
@@ -59,6 +60,7 @@ MATCHERS = {name: entry for name, entry in MODELS.items() if entry.task == "matc
 _SERVED: dict[Task, str] = {
     "match": "graphmatch search, index, corpus, explain, and evaluate with --captions",
     "ground": "graphmatch ground, and evaluate with --queries",
+    "click": "click logs",
 }
 
 
