@@ -118,7 +118,7 @@ def evaluate_moment_files(
         graphs: the queries, parsed, for a model with graph layers.
         protocol: which recalls; None is the official ones.
         resampling: of the intervals; None is the usual one.
-        dtype: `"bf16"` for large products in bfloat16, else `"fp32"`.
+        dtype: as in `predict_moments`, `"fp32"` or `"bf16"`.
         device: where to compute.
 
     Returns:
