@@ -74,6 +74,7 @@ class DRNConfig:
     word_size: int = 300  # numbers of an embedded word, GloVe 6B
     hidden: int = 512  # of the LSTM in one direction
     word_layers: int = 1  # of the LSTM; the code's lstm_layers
+    dropout: tuple[float, float] = (0.0, 0.0)  # while training: of embedded words, of clips
     graph_layers: int = 0  # along the query's dependencies, before the LSTM; not in the paper
     position_size: int = 256  # numbers of an embedded place in the video
     channels: tuple[int, int, int] = (256, 512, 1024)  # of C_0, C_1, C_2
@@ -114,6 +115,8 @@ class DRNConfig:
             if not 0 < getattr(self, name) < 1:
                 got = getattr(self, name)
                 raise ConfigError(f"{name}: expected a number between 0 and 1 (got {got})")
+        if len(self.dropout) != 2 or not all(0 <= share < 1 for share in self.dropout):
+            raise ConfigError(f"dropout: expected two shares in [0, 1) (got {self.dropout})")
         if not 0 <= self.score_threshold < 1:
             got = self.score_threshold
             raise ConfigError(f"score_threshold: expected a number in [0, 1) (got {got})")
@@ -159,7 +162,9 @@ class DRN(nn.Module):
             hidden=config.hidden,
             layers=config.word_layers,
             graph_layers=config.graph_layers,
+            dropout=config.dropout[0],
         )
+        self.dropout = nn.Dropout(config.dropout[1])
         sizes = (config.feature_size, *config.channels[:2])
         self.level = nn.ModuleList(nn.Linear(2 * config.hidden, size) for size in sizes)
         self.clips = nn.Linear(config.feature_size, config.feature_size)
@@ -233,7 +238,7 @@ class DRN(nn.Module):
         share = visuals.time / duration.clamp(min=tiny)  # [L, 2]
         place = torch.cat((share, share[:, 1:] - share[:, :1]), dim=1)  # before they are rounded
         return Encoded(
-            nodes=self.clips(x) * mask.unsqueeze(-1),
+            nodes=self.clips(self.dropout(x)) * mask.unsqueeze(-1),
             mask=mask,
             extra={"position": self.position(self._padded(place.to(dtype), visuals.ptr)[0])},
             node_axes={"position": (1,)},

@@ -55,6 +55,7 @@ class QueryEncoder(nn.Module):
         hidden: D, numbers of a state in one direction.
         layers: of the LSTM.
         graph_layers: `DependencyLayer`s between the embedded words and the LSTM; not in the paper.
+        dropout: share of the numbers of embedded words that training drops; not in the paper.
 
     Example:
         >>> encoder = QueryEncoder(10, word_size=4, hidden=6)
@@ -71,8 +72,10 @@ class QueryEncoder(nn.Module):
         hidden: int = 512,
         layers: int = 1,
         graph_layers: int = 0,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        self.dropout = nn.Dropout(dropout)
         self.embedding = nn.Embedding(vocabulary, word_size, padding_idx=0)
         self.rnn = nn.LSTM(
             word_size, hidden, num_layers=layers, batch_first=True, bidirectional=True
@@ -111,7 +114,7 @@ class QueryEncoder(nn.Module):
         ids, mask = pad_nodes(word, ptr)  # [n, L]
         lengths = ptr.diff()
         self._check(word, lengths)
-        embedded = self.embedding(ids)  # [n, L, d]
+        embedded = self.dropout(self.embedding(ids))  # [n, L, d]
         if len(self.graph):
             embedded = self._along_edges(embedded, mask, edge_index, relation)
         packed = pack_padded_sequence(

@@ -124,6 +124,21 @@ def test_half_precision_is_near():
     assert (found - expected).abs().max() < 0.05
 
 
+@pytest.mark.parametrize("dropout", [(0.5, 0.0), (0.0, 0.5)])
+def test_dropout_acts_on_its_side_and_in_training_alone(dropout):
+    plain, model = build(), build(replace(CONFIG, dropout=dropout))
+    texts = batch_graphs([word_graph(ids) for ids in QUERIES], follow=("word",))
+    visuals = batch_graphs(videos())
+    for training in (False, True):
+        model.train(training)
+        words_stay = torch.equal(model.encode_text(texts).nodes, plain.encode_text(texts).nodes)
+        clips_stay = torch.equal(
+            model.encode_visual(visuals).nodes, plain.encode_visual(visuals).nodes
+        )
+        assert words_stay == (not training or dropout[0] == 0)
+        assert clips_stay == (not training or dropout[1] == 0)
+
+
 def test_losses_of_a_batch_are_those_of_its_moments_in_shares():
     model = build()
     losses = model(match_batch())
@@ -242,6 +257,7 @@ def test_published_sizes():
         ({"iou_positive": 1.0}, "iou_positive"),
         ({"score_threshold": 1.0}, "score_threshold"),
         ({"tower_layers": -1}, "tower_layers"),
+        ({"dropout": (0.2, 1.0)}, r"dropout: expected two shares in \[0, 1\)"),
     ],
 )
 def test_impossible_options_are_refused(options, message):
