@@ -53,15 +53,19 @@ def collapse_signs(
         >>> signs = collapse_signs({"weight": 0.004, "accuracy": 0.98, "specific": 0.9,
         ...                         "invariant": 0.01})
         >>> list(signs), signs["vanished"]
-        (['weight', 'vanished'], 'fused invariant features have 1.1 % of the norm of specific ones')
-    """
+        (['weight', 'vanished'], 'fused invariant features have 1.1 % of the norm of specific ones; set w_normalize=True')
+    """  # noqa: E501
     limits = limits or CollapseLimits()
     signs = {}
     if (weight := measured.get("weight", 1.0)) < limits.weight:
-        signs["weight"] = f"the mean weight w is {weight:.3g}: invariant features hardly count"
+        signs["weight"] = (
+            f"the mean weight w is {weight:.3g}: without w_normalize invariant features vanish, "
+            "with it the adversary is too weak; raise eta"
+        )
     if (accuracy := measured.get("accuracy", 0.0)) > limits.accuracy:
         signs["accuracy"] = (
-            f"the first discriminator is right in {100 * accuracy:.1f} %: modalities share nothing"
+            f"the first discriminator is right in {100 * accuracy:.1f} % of cases: the adversary "
+            "is too weak; raise eta"
         )
     specific, invariant = measured.get("specific"), measured.get("invariant")
     if specific is None or invariant is None:
@@ -69,11 +73,12 @@ def collapse_signs(
     if invariant < limits.least * specific:
         share = 100 * invariant / specific
         signs["vanished"] = (
-            f"fused invariant features have {share:.2g} % of the norm of specific ones"
+            f"fused invariant features have {share:.2g} % of the norm of specific ones; "
+            "set w_normalize=True"
         )
     elif invariant > limits.most * specific:
         times = f"{invariant / specific:.2g} times the norm" if specific else "a norm"
-        signs["exploded"] = f"fused invariant features have {times} of specific ones"
+        signs["exploded"] = f"fused invariant features have {times} of specific ones; lower eta"
     return signs
 
 
@@ -126,9 +131,5 @@ class CollapseWatch:
         new = {name: text for name, text in signs.items() if name not in self.signs}
         self.signs |= new
         for text in new.values():
-            warnings.warn(
-                f"{text}; set w_normalize=True and a moderate eta (0.1), or another adversary",
-                CollapseWarning,
-                stacklevel=2,
-            )
+            warnings.warn(text, CollapseWarning, stacklevel=2)
         return new

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from graphmatch.errors import CheckpointError
 from graphmatch.models.marn import MARN, MARNConfig
 from graphmatch.weights import check_fit
 
@@ -68,9 +69,13 @@ def load_named(model: MARN, tensors: Mapping[str, Tensor], order: Sequence[str])
         order: of the modalities in the rows of `d0.2` and `d1.2`.
 
     Raises:
-        CheckpointError: a tensor is missing, unexpected, misshaped, of another type or not finite.
+        CheckpointError: a tensor is missing, unexpected, misshaped, of another type or not finite;
+            an order of other modalities.
     """
     keys = spec_keys(model.config)
+    if sorted(order) != list(model.config.names):
+        names = list(model.config.names)
+        raise CheckpointError(f"expected the order of {names} (got {list(order)})")
     check_fit(model, tensors, names=keys)
     found = {ours: from_order(theirs, tensors[theirs], order, model.config)
              for theirs, ours in keys.items()}  # fmt: skip
