@@ -33,16 +33,19 @@ COMMON = {
     "hidden": "128",
     "position_size": "64",
     "channels": "[64, 128, 256]",
-    "pyramid_size": "128",
+    "pyramid_size": "256",
+    "dropout": "[0.3, 0.2]",
+    "batch_size": "64",
     "schedule": "constant",
-    "lr": "1e-3",
+    "lr": "2e-3",
+    "best_by": "r1",
 }
 """The reduced model and how it is trained."""
 RECIPES: dict[Recipe, Mapping[str, str]] = {
-    "full": {"stage_epochs": "[8, 1, 3]", "stage_rates": "[1.0, 0.1, 0.1]"},
+    "full": {"stage_epochs": "[6, 1, 2]", "stage_rates": "[1.0, 0.5, 0.1]"},
     # nobody teaches its scores: all points are candidates
     "location": {
-        "stage_epochs": "[8, 0, 0]",
+        "stage_epochs": "[6, 0, 0]",
         "loss_weights": "[0.0, 1.0, 0.0]",
         "score_threshold": "0.0",
     },

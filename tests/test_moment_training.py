@@ -190,6 +190,7 @@ def test_without_a_loss_nothing_is_learnt_of_it(queries, tmp_path):
 @pytest.mark.parametrize(
     ("values", "problem"),
     [
+        ({"best_by": "r5"}, "best_by"),
         ({"stage_epochs": (0, 0, 0)}, "stage_epochs"),
         ({"stage_epochs": (1, -1, 0)}, "stage_epochs"),
         ({"stage_rates": (1.0, 0.0, 1.0)}, "stage_rates"),
