@@ -1,75 +1,74 @@
-"""`statistics_before`: what is known of each event's item from the events before it, strictly."""
+"""`EarlierEvents`: what is known of each event's item from the events before it, strictly."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ItemStatistics:
-    """What is known of items at events.
-
-    Args:
-        count: [n] earlier events of the item.
-        positives: [n] those with label 1.
-        mean: [n] mean of their labels; NaN if none has a label.
-    """
-
-    count: NDArray[np.float64]
-    positives: NDArray[np.float64]
-    mean: NDArray[np.float64]
+Floats = NDArray[np.float64]
 
 
-def statistics_before(
-    item: NDArray[np.integer], time: NDArray[np.float64], label: NDArray[np.floating]
-) -> ItemStatistics:
-    """Counts and labels of each event's item over the events that are earlier than it.
+class EarlierEvents:
+    """The earlier events of each event's item.
 
     Events of the same time do not count for each other, so nothing depends on the event itself, on
-    one of its time, or on a later one. Events of validation and test count once they are past, as
-    they would where the model serves.
+    another one of its time, or on a later one. Events of validation and test count once they are
+    past, as they would where the model serves.
 
     Args:
         item: [n] items as whole numbers from 0.
         time: [n] seconds.
-        label: [n] 0 or 1; NaN for events without one, which count as events only.
 
-    Returns:
-        Statistics in the order of the events. Allocates about 80 bytes an event.
+    Holds 24 bytes an event, and allocates 50 more while it counts.
 
     Example:
-        >>> found = statistics_before(np.array([4, 4, 4]), np.array([9.0, 5.0, 9.0]),
-        ...                           np.array([0.0, 1.0, 1.0]))
-        >>> found.count, found.mean
-        (array([1., 0., 1.]), array([ 1., nan,  1.]))
+        >>> earlier = EarlierEvents(np.array([4, 4, 4, 7]), np.array([9.0, 5.0, 9.0, 6.0]))
+        >>> earlier.count(), earlier.mean(np.array([0.0, 1.0, 1.0, 1.0]))
+        (array([1., 0., 1., 0.]), array([ 1., nan,  1., nan]))
     """
-    order = np.lexsort((time, item))
-    items, moments = item[order], time[order]
-    new_item = np.ones(len(order), bool)
-    new_item[1:] = items[1:] != items[:-1]
-    new_moment = new_item.copy()
-    new_moment[1:] |= moments[1:] != moments[:-1]
-    here = np.arange(len(order))
-    first = np.maximum.accumulate(np.where(new_item, here, 0))  # [n] first event of the item
-    same = np.maximum.accumulate(np.where(new_moment, here, 0))  # first of the item and time
-    del items, moments, new_item, new_moment, here
-    labels = label[order].astype(np.float64)
-    known = ~np.isnan(labels)
 
-    def earlier(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        total = np.zeros(len(values) + 1)
-        np.cumsum(values, out=total[1:])
+    def __init__(self, item: NDArray[np.integer], time: Floats) -> None:
+        self._order = np.lexsort((time, item))
+        items, moments = item[self._order], time[self._order]
+        new = np.ones(len(items), bool)
+        new[1:] = items[1:] != items[:-1]
+        here = np.arange(len(items))
+        self._first = np.maximum.accumulate(np.where(new, here, 0))  # first event of the item
+        new[1:] |= moments[1:] != moments[:-1]
+        self._same = np.maximum.accumulate(np.where(new, here, 0))  # ... of the item and time
+
+    def count(self) -> Floats:
+        """How many there are: [n]."""
+        return self._unsorted((self._same - self._first).astype(np.float64))
+
+    def total(self, values: NDArray[np.floating] | NDArray[np.bool_]) -> Floats:
+        """Sum of a value over them.
+
+        Args:
+            values: [n] of the events; NaN where there is none.
+
+        Returns:
+            [n].
+        """
+        sums = np.zeros(len(values) + 1)
+        np.cumsum(np.nan_to_num(values[self._order].astype(np.float64)), out=sums[1:])
+        return self._unsorted(sums[self._same] - sums[self._first])
+
+    def mean(self, values: NDArray[np.floating]) -> Floats:
+        """Mean of a value over those that have it.
+
+        Args:
+            values: [n] of the events; NaN where there is none.
+
+        Returns:
+            [n]; NaN where no earlier event has it.
+        """
+        known = self.total(~np.isnan(values))
+        mean = np.full(len(values), np.nan)
+        np.divide(self.total(values), known, out=mean, where=known > 0)
+        return mean
+
+    def _unsorted(self, values: Floats) -> Floats:
         result = np.empty(len(values))
-        result[order] = total[same] - total[first]
+        result[self._order] = values
         return result
-
-    count = np.empty(len(order))
-    count[order] = same - first
-    positives = earlier(np.where(known, labels, 0.0))
-    labelled = earlier(known.astype(np.float64))
-    mean = np.full(len(order), np.nan)
-    np.divide(positives, labelled, out=mean, where=labelled > 0)
-    return ItemStatistics(count=count, positives=positives, mean=mean)

@@ -106,7 +106,9 @@ class Statistic:
 
     Args:
         name: of the statistic.
-        of: `count` of events; `positives`, the number of events with label 1; `mean` of labels.
+        of: `count` of events; `behaviours`, the number of those that are behaviours; `positives`,
+            of those with label 1; `mean` of labels, or of a column.
+        column: with `mean`: a column of numbers instead of the label.
         over: `before`, the events before the event, strictly; `train`, all training events, which
             is possible for `count` only.
         buckets: how many.
@@ -117,7 +119,8 @@ class Statistic:
     """
 
     name: str
-    of: Literal["count", "positives", "mean"]
+    of: Literal["count", "behaviours", "positives", "mean"]
+    column: str | None = None
     over: Literal["before", "train"] = "before"
     buckets: int = 10
     modality: str = "stat"
@@ -127,6 +130,8 @@ class Statistic:
         _check_name(self.modality)
         if self.buckets < 1:
             raise ConfigError(f"{self.name}: buckets: expected at least 1 (got {self.buckets})")
+        if self.column is not None and self.of != "mean":
+            raise ConfigError(f"{self.name}: a column is an option of mean, not of {self.of}")
         if self.over == "train" and self.of != "count":
             raise ConfigError(
                 f"{self.name}: labels over the training split contain the sample's own label, "

@@ -32,7 +32,7 @@ def fit_encoder(
     item = raw.column("@item")
     assert item is not None
     weights = np.zeros(0) if items is None else np.bincount(item[train], minlength=len(items))
-    steps = np.repeat(train, length) if schema.sequences else np.zeros(0, bool)
+    steps = np.zeros(0, bool) if schema.of_events else np.repeat(train, length)
     counts: dict[str, NDArray[np.float64]] = {}
     for feature in schema.features:
         of_items = items is not None and feature in schema.items

@@ -57,13 +57,16 @@ def split_rows(
         moments = np.sort(time)
         bounds = [moments[int(part * len(moments))] if part * len(moments) < len(moments)
                   else np.inf for part in (splitting.train, splitting.test)]  # fmt: skip
-        return np.asarray(np.searchsorted(np.array(bounds), time, side="right"), np.int8)
+        found: NDArray[np.int8] = np.searchsorted(np.array(bounds), time, side="right").astype(
+            np.int8
+        )
+        return found
     assert user is not None
     start, count = group_starts(user)
     rank = np.arange(len(user)) - start
     after_train = rank >= np.floor(splitting.train * count)
     after_valid = rank >= np.floor(splitting.test * count)
-    return after_train.astype(np.int8) + after_valid.astype(np.int8)
+    return np.add(after_train, after_valid, dtype=np.int8)
 
 
 def group_starts(*keys: NDArray[Any]) -> tuple[Integers, Integers]:

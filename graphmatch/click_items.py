@@ -14,6 +14,7 @@ from graphmatch.click_columns import ValueCodes, lists, numbers, vectors
 from graphmatch.click_encoder import ClickEncoder
 from graphmatch.click_features import Feature
 from graphmatch.click_reading import RawLog
+from graphmatch.click_tables import check_columns
 from graphmatch.errors import ConfigError, FormatError, check_choice
 from graphmatch.npy import map_array
 
@@ -77,6 +78,8 @@ class ItemColumns:
             return column[self.rows]
         if feature.name in self._files:
             return self._mapped(feature, len(table))
+        if feature.source != schema.item:
+            check_columns("the table of items", [feature.source], table.column_names)
         column = self.keys if feature.source == schema.item else _rows(table, feature, self.rows)
         if feature.kind == "vector":
             values, present = vectors(column, feature.source)

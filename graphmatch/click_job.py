@@ -92,6 +92,7 @@ def encode_clicks(
     job = {
         "schema": config_values(log.schema),
         "sources": _digests((*log.sources, *map(Path, (vectors or {}).values()))),
+        "options": dict(log.options),
         "dtype": dtype,
         "encoder": None if encoder is None else encoder.digest(),
     }
@@ -140,7 +141,7 @@ def _encode(
         split = np.asarray(stored[order])
     train = np.zeros(raw.rows, bool)
     train[order] = split == 0
-    items = None if schema.sequences else ItemColumns(raw, log.items, vectors)
+    items = ItemColumns(raw, log.items, vectors) if schema.of_events else None
     if encoder is None:
         length = raw.column("@length")
         encoder = fit_encoder(raw, items, train, np.zeros(0, int) if length is None else length)

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from graphmatch.causal_statistics import statistics_before
+from graphmatch.causal_statistics import EarlierEvents
 from graphmatch.click_encoder import ClickEncoder
-from graphmatch.click_features import Feature
+from graphmatch.click_features import Feature, Statistic
 from graphmatch.click_histories import find_histories
 from graphmatch.click_reading import RawLog
 from graphmatch.click_writer import ClickWriter, id_dtype
@@ -80,11 +80,13 @@ def write_events(
         )
     before = [s for s in raw.schema.statistics if s.over == "before"]
     if before:
-        statistics = statistics_before(_all(raw, "@item"), _all(raw, "@time"), label)
+        earlier = EarlierEvents(_all(raw, "@item"), _all(raw, "@time"))
+        acted_on = np.zeros(raw.rows, bool)
+        acted_on[acted] = True
         train = samples[split[known] == 0]
         columns = []
         for one in before:
-            numbers = getattr(statistics, one.of)
+            numbers = _statistic(raw, one, earlier, acted_on)
             if one.name not in encoder.edges:
                 encoder.fit_edges(one, numbers[train])
             columns.append(encoder.buckets(one, numbers).astype(np.int16))
@@ -93,6 +95,18 @@ def write_events(
         writer.add("behaviour_statistic", len(acted), _taken(table, acted), "int16")
     counts = np.bincount(split[known], minlength=3)
     return Written(samples=len(samples), behaviours=len(acted), splits=tuple(counts.tolist()))
+
+
+def _statistic(
+    raw: RawLog, statistic: Statistic, earlier: EarlierEvents, behaviour: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    if statistic.of == "count":
+        return earlier.count()
+    if statistic.of == "behaviours":
+        return earlier.total(behaviour)
+    if statistic.of == "positives":
+        return earlier.total(_all(raw, "@label"))
+    return earlier.mean(_all(raw, "@label" if statistic.column is None else f"of:{statistic.name}"))
 
 
 def write_sequences(

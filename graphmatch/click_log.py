@@ -88,12 +88,14 @@ class ClickLog:
         items: Arrow table of items, with a column named as the log's column of the item; None if
             the features of items are in the log.
         sources: files that it is read from.
+        options: what else makes its rows what they are; plain JSON values.
     """
 
     schema: ClickSchema
     read: Callable[[Skipped], Iterator[LogBatch]]
     items: Any = None
     sources: tuple[Path, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 def file_log(
@@ -159,6 +161,7 @@ def table_log(
     items: Any = None,
     sources: Sequence[str | Path] = (),
     skipped: Skipped | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> ClickLog:
     """A click log in memory.
 
@@ -168,6 +171,7 @@ def table_log(
         items: Arrow table of items.
         sources: files that it was made from.
         skipped: what was left out when it was made.
+        options: with which it was made.
 
     Returns:
         The log.
@@ -188,11 +192,17 @@ def table_log(
             yield LogBatch(columns=batch, row=np.arange(start, start + len(batch)))
             start += len(batch)
 
-    return ClickLog(schema=schema, read=read, items=items, sources=tuple(map(Path, sources)))
+    return ClickLog(
+        schema=schema,
+        read=read,
+        items=items,
+        sources=tuple(map(Path, sources)),
+        options=dict(options or {}),
+    )
 
 
 def item_columns(schema: ClickSchema) -> list[str]:
-    """Columns of a table of items.
+    """Columns that a table of items must have; vectors may be in files of their own.
 
     Args:
         schema: of the log.
@@ -200,12 +210,15 @@ def item_columns(schema: ClickSchema) -> list[str]:
     Returns:
         Different names, that of the item first.
     """
-    return list(dict.fromkeys([schema.item, *(feature.source for feature in schema.items)]))
+    names = [feature.source for feature in schema.items if feature.kind != "vector"]
+    return list(dict.fromkeys([schema.item, *names]))
 
 
 def _items(schema: ClickSchema, path: str | Path, separator: str | None) -> Any:
-    wanted = item_columns(schema)
-    check_columns(path, wanted, column_names(path, separator))
+    wanted, present = item_columns(schema), column_names(path, separator)
+    check_columns(path, wanted, present)
+    vectors = {f.source for f in schema.items if f.kind == "vector"}
+    wanted += sorted(vectors & {*present} - {*wanted})
     return read_table(path, wanted, separator)
 
 

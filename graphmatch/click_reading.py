@@ -103,7 +103,7 @@ class _Reader:
         schema = raw.schema
         self.widths: dict[str, int] = {}  # of vectors
         self.features = [*schema.context]
-        self.features += [] if schema.sequences else [*schema.properties]
+        self.features += [*schema.properties] if schema.of_events else []
         self.features += [] if with_items else [f for f in schema.items if f.kind in _IN_ROWS]
         self.steps: Mapping[str, Feature] = {f.name: f for f in (*schema.items, *schema.properties)}
 
@@ -130,7 +130,10 @@ class _Reader:
         spool.append("@item", self.raw.codes["@item"].add(columns[schema.item]))
         for feature in self.features:
             spool.append(feature.name, self._values(feature, columns[feature.source], row))
-        if schema.sequences:
+        for one in schema.statistics:
+            if one.column is not None:
+                spool.append(f"of:{one.name}", numbers(columns[one.column], one.column)[0])
+        if not schema.of_events:
             self._sequences(columns, row, roles.get("time"))
         self.raw.rows += len(row)
 
@@ -158,7 +161,7 @@ class _Reader:
         reasons.append(
             (f"{schema.label} is neither 0 nor 1", ~(np.isnan(label) | np.isin(label, (0, 1))))
         )
-        if schema.sequences:
+        if not schema.of_events:
             reasons.append((f"no {schema.label}", np.isnan(label)))
             reasons.append(("sequences of different lengths", self._ragged(columns)))
         roles["label"] = label.astype(np.float32)
@@ -196,6 +199,8 @@ class _Reader:
         return np.where(good, found, 0).astype(np.int32)
 
     def _ragged(self, columns: Any) -> NDArray[np.bool_]:
+        if not self.schema.sequences:
+            return np.zeros(len(columns), bool)
         lengths = [
             lists(columns[s.column], s.column, s.separator)[0] for s in self.schema.sequences
         ]
@@ -206,7 +211,7 @@ class _Reader:
     ) -> None:
         """Histories that rows bring along: steps without an item and later ones are left out."""
         steps: dict[str, NDArray[Any]] = {}
-        lengths = np.zeros(0, np.int64)
+        lengths = np.zeros(len(row), np.int64)
         for sequence in self.schema.sequences:
             lengths, flat = lists(columns[sequence.column], sequence.column, sequence.separator)
             if sequence.of == "time":
@@ -238,7 +243,7 @@ _IN_ROWS = ("ids", "buckets")
 def _known(feature: Feature, values: NDArray[Any]) -> NDArray[np.bool_]:
     if feature.kind == "buckets":
         return ~np.isnan(values)
-    return values > 0 if feature.size is not None else values >= 0
+    return np.asarray(values > 0 if feature.size is not None else values >= 0)
 
 
 def _missing(column: Any, name: str) -> NDArray[np.bool_]:
@@ -249,5 +254,4 @@ def _splits(column: Any) -> NDArray[np.int8]:
     codes = ValueCodes("split")
     places = codes.add(column)
     table = [_SPLIT_NAMES.get(name.lower(), -1) for name in codes.values.to_pylist()]
-    found: NDArray[np.int8] = np.array([*table, -1], np.int8)[places]
-    return found
+    return np.asarray(np.array([*table, -1], np.int8)[places])

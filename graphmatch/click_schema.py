@@ -1,7 +1,7 @@
 """`ClickSchema`: what the columns of a click log are, kept as JSON.
 
 A log is one of two things. Either each row is an event, and a user's history is made of the events
-before it; or each row brings its history along in `sequences`.
+before it; or each row brings its history along in `sequences`, or has none.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from graphmatch.click_features import Feature, Sequence, Splitting, Statistic
 from graphmatch.config import config_from_values, config_values
 from graphmatch.errors import ConfigError, check_choice
 
-Behaviours = Literal["all", "clicked", "sequences"]
-"""Which rows histories are made of: all, those with label 1, or none: rows bring theirs along."""
+Behaviours = Literal["all", "clicked", "sequences", "none"]
+"""What histories are made of: all rows; those with label 1 or without one; nothing, because rows
+bring theirs along; nothing at all."""
 _SUITS: dict[str, tuple[str, ...]] = {
     "items": ("ids", "buckets", "words", "vector", "labels"),
     "properties": ("ids", "buckets"),
@@ -86,11 +87,13 @@ class ClickSchema:
         names = [f.name for f in self.features] + [s.name for s in self.statistics]
         _check_twice(names, "features")
         _check_modalities(self)
+        if not self.items:
+            raise ConfigError("items: expected a feature or more (got none)")
         if any(feature.name == "time" for feature in self.properties):
             raise ConfigError("properties: time is the gap to the candidate, which is always there")
         if (self.behaviours == "sequences") != bool(self.sequences):
             raise ConfigError('sequences and behaviours "sequences" need each other')
-        if self.sequences:
+        if not self.of_events:
             self._check_sequences()
         elif self.user is None or self.time is None:
             raise ConfigError("histories made of events need the columns of user and time")
@@ -106,7 +109,8 @@ class ClickSchema:
         for sequence in self.sequences:
             check_choice(f"feature that {sequence.column} has values of", sequence.of, targets)
         _check_twice([s.of for s in self.sequences], "sequences")
-        if all(s.of == "time" or s.of in self.property_names for s in self.sequences):
+        others = ("time", *self.property_names)
+        if self.sequences and all(s.of in others for s in self.sequences):
             raise ConfigError("sequences: expected one of an item feature")
         if missing := {*self.property_names} - {s.of for s in self.sequences}:
             raise ConfigError(f"properties {sorted(missing)}: expected a sequence of each")
@@ -129,6 +133,11 @@ class ClickSchema:
                 )
 
     @property
+    def of_events(self) -> bool:
+        """Whether histories are made of the rows themselves."""
+        return self.behaviours in ("all", "clicked")
+
+    @property
     def features(self) -> tuple[Feature, ...]:
         """All features."""
         return (*self.items, *self.properties, *self.context)
@@ -148,9 +157,10 @@ class ClickSchema:
             Different names.
         """
         roles = [self.item, self.label, self.user, self.time, self.order, self.splitting.column]
-        features = [*self.properties, *self.context] if not self.sequences else [*self.context]
+        features = [*self.properties, *self.context] if self.of_events else [*self.context]
         names = [f.source for f in (features if with_items else [*self.items, *features])]
         names += [sequence.column for sequence in self.sequences]
+        names += [s.column for s in self.statistics if s.column is not None]
         return list(dict.fromkeys(name for name in [*roles, *names] if name is not None))
 
     def to_json(self) -> str:

@@ -9,11 +9,10 @@ import pyarrow.parquet
 import pytest
 
 from graphmatch.click_encoder import ClickEncoder
-from graphmatch.click_features import Feature, Sequence, Splitting
+from graphmatch.click_features import Feature
 from graphmatch.click_job import encode_clicks
 from graphmatch.click_loader import ClickLoader
 from graphmatch.click_log import file_log, table_log
-from graphmatch.click_schema import ClickSchema
 from graphmatch.click_store import ClickStore
 from graphmatch.errors import ConfigError, FormatError
 from tests.click_world import before, column_schema, item_table, log_table, schema
@@ -301,7 +300,9 @@ def test_vectors_from_a_file(tmp_path):
     vectors = np.arange(16, dtype=np.float32).reshape(8, 2)
     vectors[5, 1] = np.nan
     np.save(tmp_path / "image.npy", vectors)
-    log = table_log(schema(), log_table(), items=items)
+    log = table_log(schema(), log_table(), items=items.drop_columns("image"))
+    with pytest.raises(ConfigError, match="column of the table of items 'image'"):
+        encode_clicks(log, tmp_path / "s")
     encode_clicks(log, tmp_path / "s", vectors={"image": tmp_path / "image.npy"})
     store = ClickStore(tmp_path / "s")
     keys = store.item_keys()
@@ -343,66 +344,3 @@ def test_no_row_at_all(tmp_path):
     table = log_table().set_column(3, "label", pa.array([7] * 80))
     with pytest.raises(FormatError, match="80 rows: label is neither"):
         encode(tmp_path / "s", table)
-
-
-def sequence_schema(**changes):
-    fields = {
-        "user": "user",
-        "item": "ad",
-        "label": "clk",
-        "time": "time",
-        "behaviours": "sequences",
-        "items": (
-            Feature(name="ad", kind="ids"),
-            Feature(name="brand", kind="ids"),
-        ),
-        "properties": (Feature(name="type", kind="ids"),),
-        "sequences": (
-            Sequence(column="clicks", of="ad"),
-            Sequence(column="types", of="type"),
-            Sequence(column="times", of="time"),
-        ),
-        "splitting": Splitting(by="column", column="split"),
-    }
-    return ClickSchema(**{**fields, **changes})
-
-
-def sequence_table():
-    return pa.table(
-        {
-            "user": ["u", "u", "v", "v"],
-            "ad": ["a", "b", "c", "d"],
-            "brand": ["x", "y", "x", None],
-            "clk": [1, 0, 1, 0],
-            "time": [100, 200, 300, 400],
-            "clicks": ["b^a", "", "zz^a^c", "a^b"],
-            "types": ["1^2", None, "1^1^2", "1"],
-            "times": ["60^50", "", "10^299^301", "1^2"],
-            "split": ["train", "train", "test", "train"],
-        }
-    )
-
-
-def test_histories_that_rows_bring_along(tmp_path):
-    report = encode_clicks(table_log(sequence_schema(), sequence_table()), tmp_path / "s")
-    assert report.skipped == ["1 row: sequences of different lengths (row 3)"]
-    assert report.notes == ["1 row: a behaviour later than its candidate (row 2)"]
-    store = ClickStore(tmp_path / "s")
-    assert store.sample("length").tolist() == [2, 0, 2]
-    keys = store.item_keys()
-    steps = [keys[k] for k in store.behaviour("item")]
-    assert steps == ["a", "b", "zz", "a"]  # sorted by time, the later one left out
-    assert store.behaviour("time").tolist() == [50, 60, 10, 299]
-    assert store.behaviour("property")[:, 0].tolist() == [3, 2, 2, 2]
-    brands = store.encoder.values["brand"].to_pylist()
-    brand = dict(zip(keys, store.item("brand")[:, 0], strict=True))
-    assert brand["a"] == 2 + brands.index("x")  # a step takes the brand of the row with its ad
-    assert brand["zz"] == 0
-    ad = dict(zip(keys, store.item("ad")[:, 0], strict=True))
-    assert ad["zz"] == ad["c"] == 1  # in no training row
-    assert store.encoder.values["ad"].to_pylist() == ["a", "b"]
-    batch = ClickLoader(store, "test", batch_size=4)[0, 0]
-    assert batch.properties["time"].tolist() == [[3, 1]]
-    assert batch.history.shape == (1, 2)
-    empty = ClickLoader(store, "train", batch_size=1, shuffle=False)[0, 1]
-    assert empty.history.shape == (1, 0)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from graphmatch.cli.clicks import clicks
 from graphmatch.cli.clips import clips
 from graphmatch.cli.convert import convert
 from graphmatch.cli.corpus import corpus
@@ -36,6 +37,7 @@ for _command in (
     parse,
     regions,
     clips,
+    clicks,
     convert,
     show,
     train,
