@@ -151,9 +151,12 @@ def gated_states(gates: Tensor, attention: Tensor, weight: Tensor) -> tuple[Tens
         weight: [3H, H] U.
 
     Returns:
-        States [B, T, H] and the last one [B, H]. Keeps five tensors of [B, T, H] for the gradient.
+        States [B, T, H] and the last one [B, H]. Keeps five tensors of [B, T, H] if
+        gradients are enabled.
     """
-    states, last = _Recurrence.apply(gates.transpose(0, 1), attention.T, weight)  # type: ignore[no-untyped-call]
+    states, last = _Recurrence.apply(  # type: ignore[no-untyped-call]
+        gates.transpose(0, 1), attention.T, weight, torch.is_grad_enabled()
+    )
     return states.transpose(0, 1), last
 
 
@@ -161,18 +164,20 @@ class _Recurrence(torch.autograd.Function):
     """The loop over time, and its derivative by hand: time first, [T, B, ...]."""
 
     @staticmethod
-    def forward(ctx: Any, gates: Tensor, attention: Tensor, weight: Tensor) -> Any:
+    def forward(ctx: Any, gates: Tensor, attention: Tensor, weight: Tensor, keep: bool) -> Any:
         length, rows, hidden = gates.size(0), gates.size(1), weight.size(1)
         states = gates.new_zeros(length + 1, rows, hidden)
-        inner = gates.new_empty(length, rows, 3 * hidden)  # U h, then u, r, U_n h
-        candidates = gates.new_empty(length, rows, hidden)
+        # without a way back, one step's numbers, which stay in the processor's cache
+        kept = length if keep else min(length, 1)
+        inner = gates.new_empty(kept, rows, 3 * hidden)  # U h, then u, r, U_n h
+        candidates = gates.new_empty(kept, rows, hidden)
         transposed = weight.T.contiguous()
         for time in range(length):
-            state, now = states[time], inner[time]
+            place = time if keep else 0
+            state, now, candidate = states[time], inner[place], candidates[place]
             torch.mm(state, transposed, out=now)
             opened = now[:, : 2 * hidden]
             opened.add_(gates[time, :, : 2 * hidden]).sigmoid_()
-            candidate = candidates[time]
             torch.addcmul(
                 gates[time, :, 2 * hidden :],
                 opened[:, hidden:],
@@ -215,4 +220,4 @@ class _Recurrence(torch.autograd.Function):
             of_weight = outer.view(length * rows, 3 * hidden).T @ before
         else:
             of_weight = torch.zeros_like(weight)
-        return of_gates, of_attention, of_weight
+        return of_gates, of_attention, of_weight, None
