@@ -66,7 +66,8 @@ def split_rows(
     rank = np.arange(len(user)) - start
     after_train = rank >= np.floor(splitting.train * count)
     after_valid = rank >= np.floor(splitting.test * count)
-    return np.add(after_train, after_valid, dtype=np.int8)
+    split: NDArray[np.int8] = np.add(after_train, after_valid, dtype=np.int8)
+    return split
 
 
 def group_starts(*keys: NDArray[Any]) -> tuple[Integers, Integers]:

@@ -242,7 +242,7 @@ _IN_ROWS = ("ids", "buckets")
 
 def _known(feature: Feature, values: NDArray[Any]) -> NDArray[np.bool_]:
     if feature.kind == "buckets":
-        return ~np.isnan(values)
+        return np.asarray(~np.isnan(values))
     return np.asarray(values > 0 if feature.size is not None else values >= 0)
 
 

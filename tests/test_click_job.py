@@ -302,7 +302,7 @@ def test_vectors_from_a_file(tmp_path):
     np.save(tmp_path / "image.npy", vectors)
     log = table_log(schema(), log_table(), items=items.drop_columns("image"))
     with pytest.raises(ConfigError, match="column of the table of items 'image'"):
-        encode_clicks(log, tmp_path / "s")
+        encode_clicks(log, tmp_path / "u")
     encode_clicks(log, tmp_path / "s", vectors={"image": tmp_path / "image.npy"})
     store = ClickStore(tmp_path / "s")
     keys = store.item_keys()
