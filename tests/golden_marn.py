@@ -8,7 +8,7 @@ import torch
 from graphmatch.buckets import bucket_ids, time_gap_ids
 from graphmatch.click_batch import ClickBatch, Items
 from graphmatch.models.marn import MARN, MARNConfig, Modality, Table
-from graphmatch.models.marn_keys import from_order, load_named, spec_keys
+from graphmatch.models.marn_keys import in_our_order, load_named, spec_keys
 from graphmatch.nn.apgru import APGRU, step_gates
 from graphmatch.nn.attention_fusion import AttentionFusion
 from graphmatch.nn.behaviour_attention import BehaviourAttention
@@ -186,7 +186,7 @@ def check_full(values, config):
     keys = spec_keys(ours)
     for name in [name for name in values.tensors if name.startswith("grad.")]:
         theirs = name.removeprefix("grad.")
-        expected = from_order(theirs, values[name], config["modalities"], ours)
+        expected = in_our_order(theirs, values[name], config["modalities"], ours)
         values.tensors[name] = expected
         values.close(name, model.get_parameter(keys[theirs]).grad)
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
-import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from graphmatch.errors import CheckpointError
 from graphmatch.models.marn import MARN, MARNConfig
@@ -77,14 +75,19 @@ def load_named(model: MARN, tensors: Mapping[str, Tensor], order: Sequence[str])
         names = list(model.config.names)
         raise CheckpointError(f"expected the order of {names} (got {list(order)})")
     check_fit(model, tensors, names=keys)
-    found = {ours: from_order(theirs, tensors[theirs], order, model.config)
-             for theirs, ours in keys.items()}  # fmt: skip
+    found = {
+        ours: in_our_order(theirs, tensors[theirs], order, model.config).clone()
+        for theirs, ours in keys.items()
+    }
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Embedding) and f"{name}.weight" in found:
+            found[f"{name}.weight"][0] = 0
     rest = {name: value for name, value in model.state_dict().items() if name not in found}
     model.load_state_dict(found | rest)
 
 
-def from_order(name: str, value: Tensor, order: Sequence[str], config: MARNConfig) -> Tensor:
-    """A parameter as it is here: modalities in alphabetical order, entry 0 zero.
+def in_our_order(name: str, value: Tensor, order: Sequence[str], config: MARNConfig) -> Tensor:
+    """A parameter, or its gradient, with modalities in alphabetical order as they are here.
 
     Args:
         name: the specification's.
@@ -93,11 +96,8 @@ def from_order(name: str, value: Tensor, order: Sequence[str], config: MARNConfi
         config: of the model.
 
     Returns:
-        A copy.
+        The same tensor, or a copy.
     """
     if name in ("d0.2.weight", "d0.2.bias", "d1.2.weight", "d1.2.bias"):
-        return value[torch.tensor([order.index(modality) for modality in config.names])]
-    value = value.clone()
-    if name.startswith("emb.") and not re.match(r"emb\.\w+\.conv\d+\.", name):
-        value[0] = 0
+        return value[[order.index(modality) for modality in config.names]]
     return value

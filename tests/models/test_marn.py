@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 
@@ -9,10 +10,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 
-from graphmatch.checkpoint import load_checkpoint, save_checkpoint
 from graphmatch.click_batch import all_items
-from graphmatch.vocab import Vocabulary
+from graphmatch.config import config_from_values, config_values
+from graphmatch.models.marn import MARNConfig
+from graphmatch.weights import new_model
 from tests.marn_world import (
     CONFIG,
     assert_same,
@@ -260,12 +263,13 @@ def test_no_time_at_all(assert_close):
 
 
 @each_variant
-def test_a_checkpoint_comes_back(options, tmp_path, assert_close):
+def test_configuration_and_state_give_the_model_again(options, tmp_path):
     model, batch = build(**options), random_batch()
     everything(model, batch)  # the running mean is part of the state
-    words = Vocabulary(("<pad>", "<unk>", *"abcdef"), "<unk>")
-    save_checkpoint(tmp_path / "a", model.eval(), words)
-    again, _ = load_checkpoint(tmp_path / "a", task="click")
+    save_file(model.eval().state_dict(), tmp_path / "a.safetensors")
+    values = json.loads(json.dumps(config_values(model.config)))
+    config = config_from_values(MARNConfig, values)
+    again = new_model("marn", config, load_file(tmp_path / "a.safetensors"))
     assert again.config == model.config
     assert torch.equal(model(batch), again(batch))
 
