@@ -1,4 +1,7 @@
-"""Checkpoints: folders of `config.json`, `model.safetensors` and `vocab.json`."""
+"""Checkpoints: folders of `config.json`, `model.safetensors` and what encodes the model's data.
+
+That is `vocab.json`, or `encoder.json` of a model of clicks.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import json
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from graphmatch.config import config_from_values, config_values
 from graphmatch.errors import CheckpointError, ConfigError, FormatError
@@ -17,8 +20,15 @@ from graphmatch.vocab import Vocabulary
 if TYPE_CHECKING:
     from torch import nn
 
-CONFIG, WEIGHTS, VOCABULARY = "config.json", "model.safetensors", "vocab.json"
-"""The files of a checkpoint."""
+    from graphmatch.click_encoder import ClickEncoder
+
+CONFIG, WEIGHTS, VOCABULARY, ENCODER = (
+    "config.json",
+    "model.safetensors",
+    "vocab.json",
+    "encoder.json",
+)
+"""The files of a checkpoint, which has a vocabulary or an encoder of clicks."""
 BEST = "best"
 """The best checkpoint in the folder of a training run."""
 LAST = "last"
@@ -28,21 +38,25 @@ _VERSION = 1
 
 
 def save_checkpoint(
-    folder: str | Path, model: nn.Module, vocabulary: Vocabulary, *, force: bool = False
+    folder: str | Path,
+    model: nn.Module,
+    vocabulary: Vocabulary | ClickEncoder,
+    *,
+    force: bool = False,
 ) -> None:
     """Write a model, its configuration and its vocabulary; all of it appears, or nothing.
 
     Args:
         folder: the folder to make.
         model: a model of `graphmatch.models.table`.
-        vocabulary: the words of its captions.
+        vocabulary: the words of its captions, or what encodes its clicks.
         force: replace a checkpoint that is there. Nothing else is ever replaced.
 
     Raises:
         ConfigError: a folder with something else in it, or a checkpoint without `force`; a model
             that is not in the table; a configuration that is no JSON.
-        CheckpointError: a vocabulary of another length than the model's, or numbers that are
-            infinite or NaN.
+        CheckpointError: a vocabulary of another length than the model's, an encoder of other
+            modalities, or numbers that are infinite or NaN.
         OSError: the disk is full or the folder cannot be written; nothing is left behind.
 
     Example:
@@ -85,7 +99,7 @@ def save_checkpoint(
             save_file(copies, new / WEIGHTS, metadata={"format": "pt"})
         except SafetensorError as error:  # of a full disk, too
             raise OSError(f"{folder}: the weights could not be written ({error})") from error
-        vocabulary.save(new / VOCABULARY)
+        vocabulary.save(new / (VOCABULARY if isinstance(vocabulary, Vocabulary) else ENCODER))
         if folder.exists():
             folder.rename(old)
         try:
@@ -96,7 +110,15 @@ def save_checkpoint(
             raise
 
 
-def load_checkpoint(folder: str | Path, *, task: Task | None = None) -> tuple[Any, Vocabulary]:
+@overload
+def load_checkpoint(
+    folder: str | Path, *, task: Literal["click"]
+) -> tuple[Any, ClickEncoder]: ...  # pragma: no cover
+@overload
+def load_checkpoint(
+    folder: str | Path, *, task: Literal["match", "ground"] | None = None
+) -> tuple[Any, Vocabulary]: ...  # pragma: no cover
+def load_checkpoint(folder: str | Path, *, task: Task | None = None) -> tuple[Any, Any]:
     """Read a checkpoint that `save_checkpoint` wrote.
 
     Args:
@@ -104,8 +126,8 @@ def load_checkpoint(folder: str | Path, *, task: Task | None = None) -> tuple[An
         task: what its model must do; anything if None.
 
     Returns:
-        The model, on the CPU and in evaluation mode, and its vocabulary. The state of torch's
-        random numbers is not touched.
+        The model, on the CPU and in evaluation mode, and its vocabulary, or its encoder if it is
+        a model of clicks. The state of torch's random numbers is not touched.
 
     Raises:
         CheckpointError: no checkpoint, a damaged one, one of a newer version; a tensor that is
@@ -129,7 +151,7 @@ def load_checkpoint(folder: str | Path, *, task: Task | None = None) -> tuple[An
     folder = find_checkpoint(folder)
     try:
         name, config = _read_config(folder / CONFIG)
-        vocabulary = Vocabulary.load(folder / VOCABULARY)
+        vocabulary = _read_words(folder, find_model(name).task)
         check_words(config, vocabulary)
         model = new_model(name, config, load_file(folder / WEIGHTS))
     except CheckpointError as error:
@@ -156,7 +178,8 @@ def find_checkpoint(folder: str | Path) -> Path:
     folder = Path(folder)
     if not (folder / CONFIG).is_file() and (folder / BEST / CONFIG).is_file():
         folder = folder / BEST
-    missing = [name for name in (CONFIG, WEIGHTS, VOCABULARY) if not (folder / name).is_file()]
+    names = (CONFIG, WEIGHTS, _words_file(folder).name)
+    missing = [name for name in names if not (folder / name).is_file()]
     if missing and (folder / LAST / CONFIG).is_file():
         raise CheckpointError(
             f"{folder}: expected the best checkpoint of the run (got none yet); "
@@ -181,22 +204,31 @@ def checkpoint_digest(folder: str | Path) -> str:
     """
     folder = find_checkpoint(folder)
     digest = hashlib.sha256()
-    for name in (CONFIG, WEIGHTS, VOCABULARY):
-        with (folder / name).open("rb") as stream:
+    for path in (folder / CONFIG, folder / WEIGHTS, _words_file(folder)):
+        with path.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()
 
 
-def check_words(config: Any, vocabulary: Vocabulary) -> None:
+def check_words(config: Any, vocabulary: Vocabulary | ClickEncoder) -> None:
     """Raise `CheckpointError` if a model has another number of words than a vocabulary.
 
     Args:
         config: the model's configuration.
-        vocabulary: the words.
+        vocabulary: the words; of clicks the encoder, which must have the model's modalities.
 
     Raises:
         CheckpointError: they differ.
     """
+    if not isinstance(vocabulary, Vocabulary):
+        schema = vocabulary.schema
+        there = {one.group for one in schema.items} | {one.modality for one in schema.statistics}
+        if unknown := sorted({*config.names} - there):
+            raise CheckpointError(
+                f"expected an encoder with the modalities {unknown}, which the model reads (got "
+                f"{sorted(there)})"
+            )
+        return
     if config.vocabulary != len(vocabulary):
         raise CheckpointError(
             f"expected a vocabulary of {config.vocabulary} words, as many as the model embeds (got "
@@ -218,13 +250,26 @@ def check_checkpoint_folder(folder: str | Path, *, force: bool) -> None:
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"{folder}: expected a folder for the checkpoint (got a file)")
     present = sorted(entry.name for entry in folder.iterdir()) if folder.exists() else []
-    foreign = [name for name in present if name not in (CONFIG, WEIGHTS, VOCABULARY)]
+    foreign = [name for name in present if name not in (CONFIG, WEIGHTS, VOCABULARY, ENCODER)]
     if foreign:
         raise ConfigError(
             f"{folder}: expected a new or empty folder, or a checkpoint (got {foreign[:3]})"
         )
     if present and not force:
         raise ConfigError(f"{folder}: the checkpoint exists; --force to replace it")
+
+
+def _words_file(folder: Path) -> Path:
+    encoder = folder / ENCODER
+    return encoder if encoder.is_file() else folder / VOCABULARY
+
+
+def _read_words(folder: Path, task: Task) -> Any:
+    if task != "click":
+        return Vocabulary.load(folder / VOCABULARY)
+    from graphmatch.click_encoder import ClickEncoder
+
+    return ClickEncoder.load(folder / ENCODER)
 
 
 def _read_config(path: Path) -> tuple[str, Any]:

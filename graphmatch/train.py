@@ -20,8 +20,6 @@ from tqdm import tqdm
 
 from graphmatch.checkpoint import check_words
 from graphmatch.errors import ConfigError, GraphError
-from graphmatch.gathered import Share
-from graphmatch.graphs.batch import MatchBatch
 from graphmatch.models.matcher import Matcher
 from graphmatch.pair_set import PairSet
 from graphmatch.schedules import rate_factor
@@ -35,6 +33,7 @@ from graphmatch.train_processes import (
     new_accelerator,
     seed_batch,
     share_weights,
+    shared_numbers,
 )
 from graphmatch.train_report import TrainReport, count_left_out
 from graphmatch.train_run import RunFolder
@@ -156,6 +155,7 @@ def run_task(
         left_out=count_left_out(task.pairs),
         seconds=time.perf_counter() - started,
         most=task.most,
+        measure=task.measure,
         nouns=task.nouns,
     )
 
@@ -220,6 +220,9 @@ def _epoch(
             raise _not_finite(accelerator, task, group, step, loss, norm)
         stepper.step()
         stepper.zero_grad()
+        more = {}
+        if phase.measured is not None:
+            more = shared_numbers(accelerator, phase.measured())
         pairs = batches.count(step - epoch * per_epoch, config.accumulate)
         speed = pairs / (time.perf_counter() - clock)
         clock = time.perf_counter()
@@ -228,6 +231,7 @@ def _epoch(
                 "step": step + 1,
                 "epoch": epoch,
                 "loss": loss.item(),
+                **more,
                 "lr": rate,
                 "norm": norm.item(),
                 "pairs_per_second": round(speed, 2),
@@ -244,7 +248,7 @@ def _epoch(
 def add_gradients(
     accelerator: Accelerator,
     model: nn.Module,
-    group: list[MatchBatch | Share],
+    group: list[Any],
     *,
     seed: int,
     step: int,
@@ -294,7 +298,7 @@ def epoch_steps(pairs: int, config: LoopConfig) -> int:
 def _not_finite(
     accelerator: Accelerator,
     task: TrainTask,
-    group: list[MatchBatch | Share],
+    group: list[Any],
     step: int,
     loss: Tensor,
     norm: Tensor,
@@ -303,7 +307,7 @@ def _not_finite(
     texts: list[str] = []
     bad: list[str] = []
     for part in group:
-        texts += part.text_ids
+        texts += task.batch_ids(part)
         bad += task.find_bad(part.to(accelerator.device))
     found = [bad, texts]
     if accelerator.num_processes > 1:

@@ -13,10 +13,11 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from graphmatch.gathered import Share
-from graphmatch.graphs.batch import MatchBatch, collate_pairs
+from graphmatch.graphs.batch import collate_pairs
 from graphmatch.pair_set import PairSet
 
 if TYPE_CHECKING:
+    from graphmatch.click_samples import ClickSamples
     from graphmatch.moment_set import MomentSet
 
 Integers = npt.NDArray[np.int64]
@@ -40,13 +41,13 @@ class Batches(Dataset[Any]):
 
     def __init__(
         self,
-        pairs: PairSet | MomentSet,
+        pairs: PairSet | MomentSet | ClickSamples,
         *,
         batch_size: int,
         seed: int = 0,
         process: tuple[int, int] = (0, 1),
         gather: bool = False,
-        collate: Callable[[Any], MatchBatch] = collate_pairs,
+        collate: Callable[[Any], Any] = collate_pairs,
     ) -> None:
         self.pairs, self.batch_size, self.seed = pairs, batch_size, seed
         self.process, self.gather = process, gather and process[1] > 1
@@ -82,7 +83,7 @@ class Batches(Dataset[Any]):
         size = self.batch_size * accumulate
         return min(size, len(self.pairs) - step * size)
 
-    def __getitem__(self, key: tuple[int, int]) -> MatchBatch | Share:
+    def __getitem__(self, key: tuple[int, int]) -> Any:
         """What this process takes of a batch.
 
         Args:

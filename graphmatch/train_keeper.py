@@ -135,7 +135,8 @@ class Keeper:
         rsum, more = self.task.validate()
         best = done.best_rsum is None or rsum > done.best_rsum
         of_phase = done.phase_rsum is None or rsum > done.phase_rsum
-        self.write({"step": done.step, "epoch": epoch, "rsum": rsum, **more, "best": best})
+        found = {self.task.measure: rsum, **more, "best": best}
+        self.write({"step": done.step, "epoch": epoch, **found})
         if of_phase:
             self._save(self.phases[done.phase].name)
             done = replace(done, phase_rsum=rsum)

@@ -19,7 +19,8 @@ class TrainLog:
 
     A step's line has `step` (from 1), `epoch` (from 0), `loss`, `lr`, `norm` (of the gradients,
     before clipping) and `pairs_per_second`; a validation's line `step`, `epoch`, `rsum`, recalls at
-    1, 5 and 10 as `i2t` and `t2i`, and whether it is the `best` one.
+    1, 5 and 10 as `i2t` and `t2i`, and whether it is the `best` one. What a task has instead or
+    besides, DRN or MARN, is told there.
 
     Args:
         path: the file, made if it is not there.

@@ -37,9 +37,10 @@ class MatcherTask(TrainTask):
         validation: pairs whose rsum chooses the best checkpoint.
     """
 
-    most: Literal[200, 600] = 600
+    most: Literal[1, 200, 600] = 600
     nouns = ("captions", "images or videos")
     config: TrainConfig
+    vocabulary: Vocabulary
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -12,7 +12,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import InitProcessGroupKwargs
-from torch import distributed, nn
+from torch import Tensor, distributed, nn
 
 from graphmatch.train_config import Precision
 
@@ -102,6 +102,23 @@ def average_gradients(model: nn.Module) -> None:
     parts = torch.split(mean, [p.numel() for p in parameters])
     for parameter, part, count in zip(parameters, parts, counts, strict=True):
         parameter.grad = part.view_as(parameter) if count else None
+
+
+def shared_numbers(accelerator: Accelerator, numbers: Mapping[str, Tensor]) -> dict[str, float]:
+    """Means of numbers over all processes.
+
+    Args:
+        accelerator: of this process.
+        numbers: one-element tensors by name, the same names in every process.
+
+    Returns:
+        Numbers by name. Synchronises the device and the processes.
+    """
+    if not numbers:
+        return {}
+    row = torch.stack([value.detach().double() for value in numbers.values()])
+    mean = accelerator.reduce(row, reduction="mean").tolist()
+    return dict(zip(numbers, mean, strict=True))
 
 
 def seed_batch(seed: int, step: int, batch: int, process: int) -> None:

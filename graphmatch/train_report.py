@@ -12,6 +12,7 @@ from graphmatch.pair_set import PairSet
 from graphmatch.train_state import Progress
 
 if TYPE_CHECKING:
+    from graphmatch.click_samples import ClickSamples
     from graphmatch.moment_set import MomentSet
 
 
@@ -24,11 +25,12 @@ class TrainReport:
         progress: how far it is.
         first_step: steps that were done when this run began.
         epochs: epochs that are done.
-        captions: pairs that were trained on, captions or queries.
+        captions: pairs that were trained on: captions, queries or samples.
         items: images or videos of them.
         left_out: how many captions were left out, by reason.
         seconds: that this run took.
-        most: largest sum of validation recalls.
+        most: largest number that validation can give.
+        measure: what that number is.
         nouns: what captions and items are called.
     """
 
@@ -41,6 +43,7 @@ class TrainReport:
     left_out: dict[str, int]
     seconds: float
     most: int = 600
+    measure: str = "rsum"
     nouns: tuple[str, str] = ("captions", "images or videos")
 
     @property
@@ -67,11 +70,14 @@ class TrainReport:
         lines += left_out_lines(self.left_out, self.nouns[0])
         if done.best_rsum is None:
             return [*lines, f"{self.out / 'best'}: the last weights; no validation chose them"]
-        chosen = f"rsum {done.best_rsum:.1f} of {self.most} in epoch {done.best_epoch}"
-        return [*lines, f"{self.out / 'best'}: {chosen}, step {done.best_step:,}"]
+        chosen = f"{self.measure} {done.best_rsum:.1f} of {self.most}"
+        if self.most == 1:
+            chosen = f"{self.measure.upper()} {done.best_rsum:.4f}"
+        when = f"in epoch {done.best_epoch}, step {done.best_step:,}"
+        return [*lines, f"{self.out / 'best'}: {chosen} {when}"]
 
 
-def count_left_out(pairs: PairSet | MomentSet) -> dict[str, int]:
+def count_left_out(pairs: PairSet | MomentSet | ClickSamples) -> dict[str, int]:
     """How many captions were left out, by reason.
 
     Args:

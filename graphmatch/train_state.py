@@ -35,7 +35,7 @@ class Progress:
 
     Args:
         step: steps that are done, with everything that is due after the last of them.
-        best_rsum: best sum of validation recalls; None before the first.
+        best_rsum: best sum of validation recalls, or AUC of clicks; None before the first.
         best_step: steps that were done then.
         best_epoch: epoch of it, from 0.
         log_bytes: length of the log.

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 from graphmatch.train_batches import Batches
 from graphmatch.train_config import LoopConfig
 from graphmatch.vocab import Vocabulary
 
 if TYPE_CHECKING:
+    from graphmatch.click_encoder import ClickEncoder
+    from graphmatch.click_samples import ClickSamples
     from graphmatch.moment_set import MomentSet
     from graphmatch.pair_set import PairSet
 
@@ -36,6 +38,8 @@ class Phase:
         name: of the folder for its best checkpoint; none is kept of a training of one phase.
         compared: whether its checkpoints must be better than those of the phases before to be the
             best of all; if not, they take their place.
+        measured: called after each step; gives numbers of its batches for the log, by name, the
+            same names in every process.
     """
 
     epochs: int
@@ -45,6 +49,7 @@ class Phase:
     prepare: Callable[[int], None] | None = None
     name: str = ""
     compared: bool = True
+    measured: Callable[[], Mapping[str, Tensor]] | None = None
 
 
 class TrainTask(ABC):
@@ -52,14 +57,16 @@ class TrainTask(ABC):
 
     Args:
         model: whose weights are trained and kept; it has a `config`.
-        vocabulary: the words, kept in the checkpoints.
+        vocabulary: the words, kept in the checkpoints; of click models what encodes their data.
         config: how to train.
         pairs: what to train on.
         validation: what chooses the best checkpoint; without, the best is the last.
     """
 
-    most: Literal[200, 600]
-    """Largest sum of validation recalls."""
+    most: Literal[1, 200, 600]
+    """Largest number that validation can give."""
+    measure: str = "rsum"
+    """What that number is; its name in the log."""
     nouns: tuple[str, str]
     """What a pair has, in the plural: captions of images or videos, queries of videos."""
 
@@ -67,10 +74,10 @@ class TrainTask(ABC):
         self,
         model: nn.Module,
         *,
-        vocabulary: Vocabulary,
+        vocabulary: Vocabulary | ClickEncoder,
         config: LoopConfig,
-        pairs: PairSet | MomentSet,
-        validation: PairSet | MomentSet | None,
+        pairs: PairSet | MomentSet | ClickSamples,
+        validation: PairSet | MomentSet | ClickSamples | None,
     ) -> None:
         self.model, self.vocabulary, self.config = model, vocabulary, config
         self.pairs, self.validation = pairs, validation
@@ -97,7 +104,8 @@ class TrainTask(ABC):
         """How good the model is.
 
         Returns:
-            Sum of validation recalls, in percent, and what else the log tells.
+            Sum of validation recalls, in percent, or another `measure`, of which more is better;
+            and what else the log tells.
         """
 
     @abstractmethod
@@ -107,6 +115,14 @@ class TrainTask(ABC):
         Args:
             batch: on the device of the model.
         """
+
+    def batch_ids(self, batch: Any) -> list[str]:
+        """Names of what a batch has, for messages.
+
+        Args:
+            batch: as `batches` gives it.
+        """
+        return list(batch.text_ids)
 
     def around(self) -> AbstractContextManager[object]:
         """Entered before the first step, with the model on its device; left however it ends."""

@@ -61,6 +61,7 @@ class MARNConfig:
     modalities: tuple[Modality, ...]  # of items; kept in the alphabetical order of names
     vocabulary: int = 1  # number of words of all modalities of words; word 0 is padding
     properties: tuple[Table, ...] = ()  # of behaviours: type, time
+    history: int = 20  # behaviours that are read, the last ones; the model takes any number
     context: int = 0  # numbers of user and request
     context_tables: tuple[Table, ...] = ()  # categories of user and request
     dim: int = 256  # d, numbers of every item feature
@@ -108,7 +109,7 @@ class MARNConfig:
         if any(part.kind == "words" for part in self.modalities) and self.vocabulary < 2:
             raise ConfigError(f"vocabulary: expected at least 2 words (got {self.vocabulary})")
         check_counts(self, "vocabulary", "dim", "disc_hidden", "eta_steps", "hidden")
-        check_counts(self, "context", least=0)
+        check_counts(self, "history", "context", least=0)
         check_positive(self, "aux_weight", "eta", "embedding_std", or_zero=True)
         for name, choices in _CHOICES.items():
             check_choice(name, getattr(self, name), get_args(choices))

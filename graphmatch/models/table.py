@@ -60,7 +60,7 @@ MATCHERS = {name: entry for name, entry in MODELS.items() if entry.task == "matc
 _SERVED: dict[Task, str] = {
     "match": "graphmatch search, index, corpus, explain, and evaluate with --captions",
     "ground": "graphmatch ground, and evaluate with --queries",
-    "click": "click logs",
+    "click": "graphmatch export-items, and evaluate with --clicks",
 }
 
 
