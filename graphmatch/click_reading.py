@@ -184,7 +184,7 @@ class _Reader:
         if feature.kind == "ids" and feature.size is None:
             return self.raw.codes_of(feature).add(column)
         found, wrong = numbers(column, feature.source)
-        notes.add(f"{feature.source}: no number", row[wrong] if len(row) == len(wrong) else [])
+        notes.add(f"{feature.source}: no number", row[wrong])
         return found if feature.size is None else self._sized(feature, found, row)
 
     def _sized(
@@ -194,8 +194,7 @@ class _Reader:
         assert feature.size is not None
         good = (found >= 0) & (found < feature.size) & (found == np.floor(found))
         wrong = ~good & ~np.isnan(found)
-        reason = f"{feature.source}: no id below {feature.size}"
-        self.raw.notes.add(reason, row[wrong] if len(row) == len(wrong) else [-1] * wrong.sum())
+        self.raw.notes.add(f"{feature.source}: no id below {feature.size}", row[wrong])
         return np.where(good, found, 0).astype(np.int32)
 
     def _ragged(self, columns: Any) -> NDArray[np.bool_]:
@@ -217,7 +216,9 @@ class _Reader:
             if sequence.of == "time":
                 steps["time"], _ = times(flat, sequence.column, self.schema.time_unit)
             else:
-                steps[sequence.of] = self._values(self.steps[sequence.of], flat, row)
+                steps[sequence.of] = self._values(
+                    self.steps[sequence.of], flat, np.repeat(row, lengths)
+                )
         owner = np.repeat(np.arange(len(row)), lengths)
         keep = np.zeros(len(owner), bool)
         for name, values in steps.items():

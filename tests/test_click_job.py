@@ -9,7 +9,7 @@ import pyarrow.parquet
 import pytest
 
 from graphmatch.click_encoder import ClickEncoder
-from graphmatch.click_features import Feature
+from graphmatch.click_features import Feature, Statistic
 from graphmatch.click_job import encode_clicks
 from graphmatch.click_loader import ClickLoader
 from graphmatch.click_log import file_log, table_log
@@ -135,6 +135,23 @@ def test_statistics_are_those_of_earlier_events(tmp_path):
     sold = np.bincount(store.sample("item")[train], minlength=8)
     edges = store.encoder.edges["sold"]
     assert store.item("stat")[:, 1].tolist() == [1 + sum(e <= n for e in edges) for n in sold]
+
+
+def test_statistics_of_behaviours_and_columns(tmp_path):
+    wanted = (
+        Statistic(name="bought", of="behaviours", buckets=4),
+        Statistic(name="ages", of="mean", column="age", buckets=4),
+    )
+    table = log_table(rows=120)
+    store, _ = encode(tmp_path / "s", table, statistics=wanted, behaviours="clicked")
+    rows = table.to_pylist()
+    edges = [store.encoder.edges[statistic.name] for statistic in wanted]
+    for row, found in zip(store.sample("row"), store.sample("statistic"), strict=True):
+        own = rows[row]
+        others = [o for o in rows if o["item"] == own["item"] and o["time"] < own["time"]]
+        assert found[0] == 1 + sum(e <= sum(o["label"] for o in others) for e in edges[0])
+        mean = sum(o["age"] for o in others) / len(others) if others else None
+        assert found[1] == (0 if mean is None else 1 + sum(e <= mean for e in edges[1]))
 
 
 def test_only_training_rows_are_fitted(tmp_path):

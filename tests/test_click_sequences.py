@@ -94,13 +94,13 @@ def test_ids_that_a_file_has_already(tmp_path):
             "ad": [3, 4, 50],
             "brand": [1, None, 2],
             "clk": [1, 0, 1],
-            "clicks": pa.array([[3, 0, 8], [0, 0, 0], [8, 7, 0]], pa.list_(pa.int32(), 3)),
+            "clicks": pa.array([[3, 0, 8], [0, 99, 0], [8, 7, 0]], pa.list_(pa.int32(), 3)),
             "brands": pa.array([[1, 0, 3], [0, 2, 0], [3, 3, 0]], pa.list_(pa.int32(), 3)),
             "split": ["train", "valid", "test"],
         }
     )
     report = encode_clicks(table_log(schema, table), tmp_path / "s")
-    assert report.notes == ["1 row: ad: no id below 9 (row 2)"]
+    assert report.notes == ["2 rows: ad: no id below 9 (rows 2, 1)"]
     store = ClickStore(tmp_path / "s")
     rows = np.stack([store.item("ad")[:, 0], store.item("brand")[:, 0]], axis=1)
     assert rows[store.sample("item")].tolist() == [[3, 1], [4, 0], [0, 2]]

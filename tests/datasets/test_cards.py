@@ -9,17 +9,20 @@ import pytest
 CARDS = Path(__file__).resolve().parent.parent.parent / "datasets" / "cards"
 FOLDERS = {
     "activitynet_captions": "activitynet_captions",
+    "alimama": "alimama_sample",
     "charades_sta": "charades_sta",
     "coco": "coco_val2017",
     "cxc": "coco_val2017",
     "flickr30k": "flickr30k_captions",
     "flickr8k": "flickr8k_captions",
+    "fuxictr": "fuxictr_tiny",
+    "movielens": "ml-latest-small",
     "msrvtt": "msrvtt",
     "sugarcrepe": "coco_val2017",
     "tacos": "tacos",
     "vsr": "coco_val2017",
 }
-BY_FORMAT = ["hgr_folders", "scan_folders"]  # no file of them is at hand
+BY_FORMAT = ["amazon_reviews", "hgr_folders", "scan_folders"]  # no file of them is at hand
 
 
 def card(name):
