@@ -187,7 +187,7 @@ def test_a_folder_belongs_to_its_data(store, tmp_path):
 
 def test_collapse_is_warned_about_once_and_reported(store, tmp_path):
     options = {"w_normalize": False, "eta": 0.0, "dropout": 0.0}
-    config = dataclasses.replace(CONFIG, epochs=20, eval_steps=0, save_steps=0, lr=1e-2)
+    config = dataclasses.replace(CONFIG, epochs=5, batch_size=16, eval_steps=0, save_steps=0)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         _, report = start(store, tmp_path, config, model=make_marn(store, **options))

@@ -1,4 +1,4 @@
-"""`graphmatch evaluate`: recalls of trained models, with intervals, and what they get right."""
+"""`graphmatch evaluate`: recalls or AUC of trained models, with intervals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    visual: Annotated[Path, typer.Option(help="Store of regions or clips.")],
+    visual: Annotated[
+        Path | None, typer.Option(help="Store of regions or clips; not with --clicks.")
+    ] = None,
     captions: Annotated[
         Path | None, typer.Option(help="Store of captions; without it only --compositional.")
     ] = None,
@@ -40,6 +42,19 @@ def evaluate(
     graphs: Annotated[
         Path | None,
         typer.Option(help="Of --queries: store of the parsed queries, for a model with layers."),
+    ] = None,
+    clicks: Annotated[
+        Path | None,
+        typer.Option(
+            help="In place of --captions, for marn: store of clicks, of graphmatch clicks."
+        ),
+    ] = None,
+    split: Annotated[
+        str, typer.Option(help="Of --clicks: which samples.", metavar="train|valid|test")
+    ] = "test",
+    predictions: Annotated[
+        Path | None,
+        typer.Option(help="Of --clicks: write each sample's probability, .parquet or .csv."),
     ] = None,
     checkpoint: Annotated[
         list[Path] | None,
@@ -112,7 +127,7 @@ def evaluate(
     threads: Annotated[int, typer.Option(min=0, help="0 for as many as there are cores.")] = 0,
     force: Force = False,
 ) -> None:
-    """Evaluate trained matchers on captions and images or videos, or DRN on queries and moments.
+    """Evaluate trained matchers on captions and images or videos, DRN on queries, MARN on clicks.
 
     Score matrices of more than 2 GB are mapped to a temporary file. --parser, --model and --mode
     are for the captions of --compositional and should be those of the training captions. The exit
@@ -133,20 +148,43 @@ def evaluate(
     from graphmatch.protocol import Protocol
     from graphmatch.store import GraphStore
 
+    if clicks is not None:
+        others = {"--visual": visual, "--captions": captions, "--queries": queries,
+                  "--from-scores": from_scores, "--against": against, "--graphs": graphs,
+                  "--compositional": compositional, "--scores": scores,
+                  "--train-queries": train_queries, "--durations": durations}  # fmt: skip
+        if given := [name for name, value in others.items() if value]:
+            raise ConfigError(f"--clicks: expected no {', '.join(given)} with it")
+        _evaluate_clicks(
+            _only(checkpoint, "--clicks"),
+            clicks,
+            split=split,
+            predictions=predictions,
+            resampling=Resampling(resamples=bootstrap, seed=seed),
+            dtype=dtype,
+            device=device,
+            threads=threads,
+            out=out,
+            force=force,
+        )
+        return
+    if predictions or split != "test":
+        raise ConfigError("--predictions, --split: expected --clicks with them")
+    if visual is None:
+        raise ConfigError("expected --visual, or --clicks for marn (got neither)")
     if queries is not None:
         if captions or from_scores or against or compositional or scores:
             raise ConfigError(
                 "--queries: expected no --captions, --from-scores, --against, --compositional or "
                 "--scores with it"
             )
-        if len(checkpoint or []) != 1:
-            raise ConfigError(f"--queries: expected one --checkpoint (got {len(checkpoint or [])})")
+        chosen = _only(checkpoint, "--queries")
         if out is not None and str(out) != "-":
             check_output(out, force=force)
         if threads:
             torch.set_num_threads(threads)
         _evaluate_moments(
-            (checkpoint or [])[0],
+            chosen,
             FeatureStore(visual),
             queries,
             durations=durations,
@@ -262,6 +300,64 @@ def _evaluate_moments(
             stream.write(json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
     if report.failed:
         raise typer.Exit(3)
+
+
+def _evaluate_clicks(
+    checkpoint: Path,
+    clicks: Path,
+    *,
+    split: str,
+    predictions: Path | None,
+    resampling: Resampling,
+    dtype: str,
+    device: str,
+    threads: int,
+    out: Path | None,
+    force: bool,
+) -> None:
+    import json
+
+    import torch
+
+    from graphmatch.click_evaluation import evaluate_clicks
+    from graphmatch.click_prediction import check_predictions_file, write_predictions
+    from graphmatch.click_store import ClickStore
+    from graphmatch.output import check_output, open_output
+
+    if predictions is not None:  # before what takes long
+        check_predictions_file(predictions, force=force)
+    if out is not None and str(out) != "-":
+        check_output(out, force=force)
+    if threads:
+        torch.set_num_threads(threads)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    store = ClickStore(clicks)
+    report, found = evaluate_clicks(
+        checkpoint,
+        store,
+        split=split,
+        resampling=resampling,
+        dtype=dtype,
+        device=device,
+        progress=True,
+    )
+    typer.echo(str(report), err=str(out) == "-")
+    if predictions is not None:
+        write_predictions(found, store, predictions, force=True)
+    if out is not None:
+        content = {"format": "graphmatch-evaluation", "version": 1, **report.content()}
+        with open_output(out, force=True) as stream:
+            stream.write(json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+
+
+def _only(checkpoint: list[Path] | None, option: str) -> Path:
+    """The one checkpoint that an option needs."""
+    from graphmatch.errors import ConfigError
+
+    if len(checkpoint or []) != 1:
+        raise ConfigError(f"{option}: expected one --checkpoint (got {len(checkpoint or [])})")
+    return (checkpoint or [])[0]
 
 
 def _files(given: list[str]) -> dict[str, list[str]]:

@@ -14,6 +14,7 @@ from graphmatch.cli.corpus import corpus
 from graphmatch.cli.evaluate import evaluate
 from graphmatch.cli.explain import explain
 from graphmatch.cli.export import export
+from graphmatch.cli.export_items import export_items
 from graphmatch.cli.ground import ground
 from graphmatch.cli.import_checkpoint import import_checkpoint
 from graphmatch.cli.index import index
@@ -46,6 +47,7 @@ for _command in (
     explain,
     ground,
     export,
+    export_items,
     info,
     vocab,
     import_checkpoint,

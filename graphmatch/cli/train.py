@@ -1,29 +1,39 @@
-"""`graphmatch train`: a matcher from captions and images or videos, DRN from queries and clips."""
+"""`graphmatch train`: a matcher from captions and images, DRN from queries, MARN from clicks."""
 
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from graphmatch.click_training import ClickTrainReport
     from graphmatch.train_report import TrainReport
 
-_MODELS = "scan|gsmn|imram|hgr|global-match|drn"
+_MODELS = "scan|gsmn|imram|hgr|global-match|drn|marn"
 
 
 def train(
     model: Annotated[str, typer.Argument(help="What to train.", metavar=_MODELS)],
-    visual: Annotated[
-        Path, typer.Option(help="Store of their images or videos, of graphmatch regions or clips.")
-    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")],
+    visual: Annotated[
+        Path | None,
+        typer.Option(help="Store of their images or videos, of graphmatch regions or clips."),
+    ] = None,
     captions: Annotated[
-        Path | None, typer.Option(help="Store of captions, of graphmatch parse; not for drn.")
+        Path | None, typer.Option(help="Store of captions, of graphmatch parse.")
+    ] = None,
+    clicks: Annotated[
+        Path | None,
+        typer.Option(
+            help="marn: store of clicks, of graphmatch clicks; its validation split chooses the "
+            "best checkpoint."
+        ),
     ] = None,
     queries: Annotated[
         Path | None,
@@ -94,7 +104,7 @@ def train(
     tensorboard: Annotated[bool, typer.Option(help="Write files for TensorBoard, too.")] = False,
     force: Annotated[bool, typer.Option(help="Throw away another training that is there.")] = False,
 ) -> None:
-    """Train a matcher, or DRN; defaults are those of its paper's official code.
+    """Train a matcher, DRN or MARN; defaults are those of its paper's official code, if any.
 
     Interrupted or killed, the same command goes on where it stopped, with the same result. Under
     torchrun several processes share each batch: torchrun --nproc-per-node 2 --no-python graphmatch
@@ -124,13 +134,14 @@ def train(
         "--graphs": graphs,
         "--word-vectors": word_vectors,
     }
-    work: Callable[..., TrainReport]
+    shared = {"--visual": visual, "--vocab": vocab}
+    work: Callable[..., TrainReport | ClickTrainReport]
     if find_model(model).task == "match":
-        _refuse(model, of_drn)
+        _refuse(model, {**of_drn, "--clicks": clicks})
         job = TrainJob(
             model=model,
             captions=_needed("--captions", captions, model),
-            visual=visual,
+            visual=_needed("--visual", visual, model),
             out=out,
             val_captions=val_captions,
             val_visual=val_visual,
@@ -141,14 +152,22 @@ def train(
             init=init,
         )
         work = partial(train_stores, job)
+    elif find_model(model).task == "click":
+        from graphmatch.click_training_job import ClickJob, train_click_store
+
+        _refuse(model, {**of_matchers, **of_drn, **shared})
+        samples = ClickJob(
+            clicks=_needed("--clicks", clicks, model), out=out, settings=settings or (), init=init
+        )
+        work = partial(train_click_store, samples)
     else:
         from graphmatch.moment_job import MomentJob, train_moment_files
 
         check_task(model, "ground")
-        _refuse(model, of_matchers)
+        _refuse(model, {**of_matchers, "--clicks": clicks})
         moments = MomentJob(
             queries=_needed("--queries", queries, model),
-            visual=visual,
+            visual=_needed("--visual", visual, model),
             out=out,
             durations=durations,
             val_queries=val_queries,
@@ -161,17 +180,24 @@ def train(
         )
         work = partial(train_moment_files, moments)
     try:
-        report = work(
-            force=force,
-            tensorboard=tensorboard,
-            progress=True,
-            tell=typer.echo if main else None,
-        )
+        with warnings.catch_warnings():
+            warnings.showwarning = _show  # type: ignore[assignment]  # takes fewer by name
+            report = work(
+                force=force,
+                tensorboard=tensorboard,
+                progress=True,
+                tell=typer.echo if main else None,
+            )
     finally:
         if distributed.is_initialized():
             distributed.destroy_process_group()
     if main:
         typer.echo("\n".join(report.lines()))
+
+
+def _show(message: Warning | str, *_: Any) -> None:
+    """A warning as a line of its own, without the line of code that it came from."""
+    typer.echo(f"graphmatch: {message}", err=True)
 
 
 def _needed(option: str, value: Path | None, model: str) -> Path:

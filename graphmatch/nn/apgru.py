@@ -154,6 +154,7 @@ def gated_states(gates: Tensor, attention: Tensor, weight: Tensor) -> tuple[Tens
         States [B, T, H] and the last one [B, H]. Keeps five tensors of [B, T, H] if
         gradients are enabled.
     """
+    gates, attention = gates.to(weight.dtype), attention.to(weight.dtype)  # under autocast
     states, last = _Recurrence.apply(  # type: ignore[no-untyped-call]
         gates.transpose(0, 1), attention.T, weight, torch.is_grad_enabled()
     )
