@@ -12,10 +12,18 @@ if TYPE_CHECKING:
     from graphmatch.bootstrap import bootstrap_interval, paired_difference
     from graphmatch.caption_set import CaptionSet
     from graphmatch.checkpoint import load_checkpoint, save_checkpoint
+    from graphmatch.click_batch import ClickBatch, Items
+    from graphmatch.click_job import encode_clicks
+    from graphmatch.click_loader import ClickLoader
+    from graphmatch.click_metrics import auc, grouped_auc, log_loss
+    from graphmatch.click_schema import ClickSchema
+    from graphmatch.click_scorer import ClickScorer
+    from graphmatch.click_store import ClickStore
     from graphmatch.clip_job import extract_clips
     from graphmatch.clips.frame_selection import select_frames
     from graphmatch.clips.sampling import Sampling
     from graphmatch.clips.video_sources import find_videos
+    from graphmatch.collapse import CollapseWarning
     from graphmatch.columns import GraphColumns
     from graphmatch.compositional import CompositionalReport, compositional_report
     from graphmatch.convert import convert_features
@@ -55,6 +63,7 @@ if TYPE_CHECKING:
     from graphmatch.index_recall import PrefilterRecall, measure_recall
     from graphmatch.index_report import IndexReport
     from graphmatch.index_search import Hit
+    from graphmatch.item_export import export_items
     from graphmatch.masking.regions import mask_regions
     from graphmatch.masking.tokens import mask_tokens
     from graphmatch.milvus_prefilter import MilvusPrefilter
@@ -63,6 +72,7 @@ if TYPE_CHECKING:
     from graphmatch.models.gsmn import GSMN, GSMNConfig
     from graphmatch.models.hgr import HGR, HGRConfig
     from graphmatch.models.imram import IMRAM, IMRAMConfig
+    from graphmatch.models.marn import MARN, MARNConfig
     from graphmatch.models.matcher import Matcher
     from graphmatch.models.scan import SCAN, SCANConfig
     from graphmatch.moment_decoding import Moments, decode_moments
@@ -117,7 +127,13 @@ _MODULES = {
     "CaptionRow": "graphmatch.rows",
     "CaptionSet": "graphmatch.caption_set",
     "CheckpointError": "graphmatch.errors",
+    "ClickBatch": "graphmatch.click_batch",
+    "ClickLoader": "graphmatch.click_loader",
+    "ClickSchema": "graphmatch.click_schema",
+    "ClickScorer": "graphmatch.click_scorer",
+    "ClickStore": "graphmatch.click_store",
     "ClipGraph": "graphmatch.graphs.clip",
+    "CollapseWarning": "graphmatch.collapse",
     "CompositionalReport": "graphmatch.compositional",
     "ConfigError": "graphmatch.errors",
     "DRN": "graphmatch.models.drn",
@@ -150,7 +166,10 @@ _MODULES = {
     "IndexReport": "graphmatch.index_report",
     "InterBertInputs": "graphmatch.datasets.interbert_inputs",
     "InterBertReader": "graphmatch.datasets.interbert_inputs",
+    "Items": "graphmatch.click_batch",
     "KernelConv": "graphmatch.nn.kernel_conv",
+    "MARN": "graphmatch.models.marn",
+    "MARNConfig": "graphmatch.models.marn",
     "MatchBatch": "graphmatch.graphs.batch",
     "MatchIndex": "graphmatch.index",
     "Matcher": "graphmatch.models.matcher",
@@ -186,6 +205,7 @@ _MODULES = {
     "Visual": "graphmatch.datasets.dataset",
     "Vocabulary": "graphmatch.vocab",
     "add_marks": "graphmatch.graphs.words",
+    "auc": "graphmatch.click_metrics",
     "average_scores": "graphmatch.evaluate",
     "bootstrap_interval": "graphmatch.bootstrap",
     "box_location": "graphmatch.regions.location",
@@ -198,6 +218,7 @@ _MODULES = {
     "decode_photo": "graphmatch.regions.photo",
     "dependency_graph": "graphmatch.parsers.dependencies",
     "edge_polar": "graphmatch.regions.polar",
+    "encode_clicks": "graphmatch.click_job",
     "encode_corpus": "graphmatch.encode_job",
     "encode_texts": "graphmatch.encode",
     "encode_visuals": "graphmatch.encode",
@@ -206,6 +227,7 @@ _MODULES = {
     "evaluate_scores": "graphmatch.evaluate",
     "evaluate_tiles": "graphmatch.evaluate",
     "evaluate_unique": "graphmatch.evaluate",
+    "export_items": "graphmatch.item_export",
     "export_store": "graphmatch.export",
     "extract_clips": "graphmatch.clip_job",
     "extract_region_shards": "graphmatch.region_shards",
@@ -213,6 +235,7 @@ _MODULES = {
     "find_videos": "graphmatch.clips.video_sources",
     "graph_svg": "graphmatch.plot",
     "ground_sentences": "graphmatch.ground_job",
+    "grouped_auc": "graphmatch.click_metrics",
     "hinge_loss": "graphmatch.nn.hinge_loss",
     "import_official": "graphmatch.official_checkpoint",
     "limit_roles": "graphmatch.datasets.role_limits",
@@ -221,6 +244,7 @@ _MODULES = {
     "load_detector": "graphmatch.regions.load_detector",
     "load_parser": "graphmatch.parsers",
     "load_projection": "graphmatch.regions.projection",
+    "log_loss": "graphmatch.click_metrics",
     "map_blocks": "graphmatch.corpus",
     "mask_regions": "graphmatch.masking.regions",
     "mask_tokens": "graphmatch.masking.tokens",
@@ -251,6 +275,7 @@ __all__ = [
     "GSMN",
     "HGR",
     "IMRAM",
+    "MARN",
     "SCAN",
     "AnnotatedDetector",
     "Argument",
@@ -259,7 +284,13 @@ __all__ = [
     "CaptionRow",
     "CaptionSet",
     "CheckpointError",
+    "ClickBatch",
+    "ClickLoader",
+    "ClickSchema",
+    "ClickScorer",
+    "ClickStore",
     "ClipGraph",
+    "CollapseWarning",
     "CompositionalReport",
     "ConfigError",
     "DRNConfig",
@@ -288,7 +319,9 @@ __all__ = [
     "IndexReport",
     "InterBertInputs",
     "InterBertReader",
+    "Items",
     "KernelConv",
+    "MARNConfig",
     "MatchBatch",
     "MatchIndex",
     "Matcher",
@@ -323,6 +356,7 @@ __all__ = [
     "Visual",
     "Vocabulary",
     "add_marks",
+    "auc",
     "average_scores",
     "bootstrap_interval",
     "box_location",
@@ -335,6 +369,7 @@ __all__ = [
     "decode_photo",
     "dependency_graph",
     "edge_polar",
+    "encode_clicks",
     "encode_corpus",
     "encode_texts",
     "encode_visuals",
@@ -343,6 +378,7 @@ __all__ = [
     "evaluate_scores",
     "evaluate_tiles",
     "evaluate_unique",
+    "export_items",
     "export_store",
     "extract_clips",
     "extract_region_shards",
@@ -350,6 +386,7 @@ __all__ = [
     "find_videos",
     "graph_svg",
     "ground_sentences",
+    "grouped_auc",
     "hinge_loss",
     "import_official",
     "limit_roles",
@@ -358,6 +395,7 @@ __all__ = [
     "load_detector",
     "load_parser",
     "load_projection",
+    "log_loss",
     "map_blocks",
     "mask_regions",
     "mask_tokens",
