@@ -42,6 +42,11 @@ class UserEncoder(nn.Module):
                 property_size=config.property_size if config.recurrent == "apgru" else 0,
             )
 
+    @property
+    def _shares(self) -> bool:
+        """Whether W x of the recurrence depends on the item alone."""
+        return self.network is not None and not self.config.property_input
+
     def forward(
         self, rep: Tensor, history: Tensor, candidate: Tensor, properties: Mapping[str, Tensor]
     ) -> Tensor:
@@ -60,8 +65,15 @@ class UserEncoder(nn.Module):
             GraphError: other properties than the configuration says.
         """
         mask, place = history >= 0, history.clamp(min=0)
-        inputs, gates = self.behaviours(rep, place, self.embed(properties))
+        embedded = self.embed(properties)
         attention = self.attend(rep, place, candidate, mask)  # [B, T] or [B, K, T]
+        if len(rep) > place.numel():  # a catalogue: what follows is made for each item of `rep`
+            used, place = torch.unique(place, return_inverse=True)  # synchronises a device
+            rep = rep[used]
+        if self._shares and attention.dim() == 2 and not torch.is_grad_enabled():
+            assert self.network is not None
+            return self.network.last(self.network.items(rep), place, attention, embedded)
+        inputs, gates = self.behaviours(rep, place, embedded)
         if self.network is None:
             assert inputs is not None
             weight = attention.unsqueeze(-2) if attention.dim() == 2 else attention
@@ -96,15 +108,18 @@ class UserEncoder(nn.Module):
         self, rep: Tensor, place: Tensor, properties: Tensor | None
     ) -> tuple[Tensor | None, Tensor | None]:
         """What is pooled [B, T, size], or what goes to the gates [B, T, 3H]; the other is None."""
-        if self.network is None or self.config.property_input:
+        if not self._shares:
             x = functional.embedding(place, rep)  # [B, T, d]
             if self.config.property_input:
                 assert properties is not None
                 x = torch.cat((x, properties), dim=-1)
             return (x, None) if self.network is None else (None, self.network.gates(x))
-        # the product with W once for each distinct item, gathered after it
-        items = functional.embedding(place, self.network.items(rep))  # [B, T, 3H]
-        return None, self.network.steer(items, properties)
+        assert self.network is not None
+        # the product with W once for each distinct item, gathered after it; time first, as the
+        # recurrence reads it
+        items = functional.embedding(place.T, self.network.items(rep))  # [T, B, 3H]
+        first = None if properties is None else properties.transpose(0, 1)
+        return None, self.network.steer(items, first).transpose(0, 1)
 
     def attend(self, rep: Tensor, place: Tensor, candidate: Tensor, mask: Tensor) -> Tensor:
         """Weights of behaviours.

@@ -95,6 +95,41 @@ class APGRU(nn.Module):
         return gated_states(gates, attention, self.weight_h)
 
     @torch.no_grad()
+    def last(
+        self, items: Tensor, place: Tensor, attention: Tensor, properties: Tensor | None = None
+    ) -> Tensor:
+        """The last state, without gradients: nothing is held for all behaviours at once.
+
+        Args:
+            items: [U, 3H], see `items`.
+            place: [B, T] int64 places of the behaviours' items.
+            attention: [B, T], 0 at padding.
+            properties: [B, T, d_p] or None.
+
+        Returns:
+            [B, H].
+        """
+        weight = self.weight_h.T
+        items, attention = items.to(weight.dtype), attention.to(weight.dtype).T.contiguous()
+        hidden, places = weight.size(0), place.T.contiguous()
+        gates_of_state = weight[:, : 2 * hidden].contiguous()  # [H, 2H]
+        new_of_state = weight[:, 2 * hidden :].contiguous()  # [H, H]
+        state = items.new_zeros(len(place), hidden)
+        gates, new = items.new_empty(len(place), 3 * hidden), torch.empty_like(state)
+        opened = gates[:, : 2 * hidden]
+        update, reset = opened.chunk(2, dim=1)
+        for time in range(len(places)):
+            torch.index_select(items, 0, places[time], out=gates)
+            if self.weight_p is not None and properties is not None:
+                opened.addmm_(properties[:, time].to(weight.dtype), self.weight_p.T)
+            opened.addmm_(state, gates_of_state).sigmoid_()
+            torch.mm(state, new_of_state, out=new)
+            new.mul_(reset).add_(gates[:, 2 * hidden :]).tanh_()
+            update.mul_(attention[time].unsqueeze(1))
+            state.addcmul_(update, new.sub_(state))
+        return state
+
+    @torch.no_grad()
     def rank(self, gates: Tensor, attention: Tensor) -> Tensor:
         """The last state for K candidates of one history, without gradients.
 
@@ -151,13 +186,10 @@ def gated_states(gates: Tensor, attention: Tensor, weight: Tensor) -> tuple[Tens
         weight: [3H, H] U.
 
     Returns:
-        States [B, T, H] and the last one [B, H]. Keeps five tensors of [B, T, H] if
-        gradients are enabled.
+        States [B, T, H] and the last one [B, H]. Keeps five tensors of [B, T, H] for the gradient.
     """
     gates, attention = gates.to(weight.dtype), attention.to(weight.dtype)  # under autocast
-    states, last = _Recurrence.apply(  # type: ignore[no-untyped-call]
-        gates.transpose(0, 1), attention.T, weight, torch.is_grad_enabled()
-    )
+    states, last = _Recurrence.apply(gates.transpose(0, 1), attention.T, weight)  # type: ignore[no-untyped-call]
     return states.transpose(0, 1), last
 
 
@@ -165,17 +197,14 @@ class _Recurrence(torch.autograd.Function):
     """The loop over time, and its derivative by hand: time first, [T, B, ...]."""
 
     @staticmethod
-    def forward(ctx: Any, gates: Tensor, attention: Tensor, weight: Tensor, keep: bool) -> Any:
+    def forward(ctx: Any, gates: Tensor, attention: Tensor, weight: Tensor) -> Any:
         length, rows, hidden = gates.size(0), gates.size(1), weight.size(1)
         states = gates.new_zeros(length + 1, rows, hidden)
-        # without a way back, one step's numbers, which stay in the processor's cache
-        kept = length if keep else min(length, 1)
-        inner = gates.new_empty(kept, rows, 3 * hidden)  # U h, then u, r, U_n h
-        candidates = gates.new_empty(kept, rows, hidden)
+        inner = gates.new_empty(length, rows, 3 * hidden)  # U h, then u, r, U_n h
+        candidates = gates.new_empty(length, rows, hidden)
         transposed = weight.T.contiguous()
         for time in range(length):
-            place = time if keep else 0
-            state, now, candidate = states[time], inner[place], candidates[place]
+            state, now, candidate = states[time], inner[time], candidates[time]
             torch.mm(state, transposed, out=now)
             opened = now[:, : 2 * hidden]
             opened.add_(gates[time, :, : 2 * hidden]).sigmoid_()
@@ -221,4 +250,4 @@ class _Recurrence(torch.autograd.Function):
             of_weight = outer.view(length * rows, 3 * hidden).T @ before
         else:
             of_weight = torch.zeros_like(weight)
-        return of_gates, of_attention, of_weight, None
+        return of_gates, of_attention, of_weight

@@ -60,6 +60,18 @@ def test_gradients_by_finite_differences():
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("property_size", [0, 3])
+def test_the_last_state_without_gradients(assert_close, property_size):
+    gru, x, p = network(property_size), numbers(7, 4), numbers(3, 6, 3, seed=2)
+    place = torch.tensor([[0, 6, 3, 3, 1, 2], [5, 5, 5, 5, 5, 5], [4, 0, 0, 1, 0, 0]])
+    attention = numbers(3, 6).sigmoid() * (torch.arange(6) < 4)  # the rest is padding
+    expected = gru(gru.gates(x[place], p if property_size else None), attention)[1]
+    found = gru.last(gru.items(x), place, attention, p if property_size else None)
+    assert_close(found, expected, "float64")
+    assert not gru.last(gru.items(x), place[:, :0], attention[:, :0]).any()
+
+
+@torch.no_grad()
 def test_without_attention_the_state_stays(assert_close):
     gru = network()
     attention = torch.tensor([[0.5, 0.0, 0.0, 0.7], [0.0, 0.0, 0.0, 0.0]]).double()
