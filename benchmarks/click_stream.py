@@ -57,7 +57,8 @@ SETTINGS = {
     "item_width": "16",
     "disc_hidden": "16",
     "history": str(HISTORY),
-    "batch_size": "1024",
+    "batch_size": "512",
+    "lr": "5e-3",
     "epochs": "1",
     "save_steps": "0",
 }

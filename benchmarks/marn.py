@@ -33,7 +33,6 @@ import torch
 from machine import processor
 from marn_floor import item_operations, recurrent_operations
 from torch import Tensor
-from torch.nn import functional
 
 from graphmatch.click_batch import ClickBatch, Items
 from graphmatch.click_features import Feature
@@ -228,12 +227,14 @@ def recurrent(
     model: MARN, rep: Tensor, place: Tensor, properties: Tensor, attention: Tensor
 ) -> None:
     """The recurrent part: products, gates, states; and the way back if the vectors want it."""
-    assert model.user.network is not None
-    with torch.inference_mode(not rep.requires_grad):
-        items = functional.embedding(place, model.user.network.items(rep))
-        last = model.user.network(model.user.network.steer(items, properties), attention)[1]
-        if rep.requires_grad:
-            last.sum().backward()
+    user = model.user
+    assert user.network is not None
+    if rep.requires_grad:
+        gates = user.behaviours(rep, place, properties)[1]
+        user.network(gates, attention)[1].sum().backward()
+        return
+    with torch.inference_mode():
+        user.network.last(user.network.items(rep), place, attention, properties)
 
 
 def whole_catalogue(store: ClickStore) -> Items:
