@@ -34,6 +34,7 @@ COMMON = {
     "channels": "16",
     "history": "20",
     "batch_size": "128",
+    "lr": "2e-3",
     "epochs": "2",
     "patience": "0",
     "eval_steps": "150",
