@@ -34,12 +34,16 @@ COMMON = {
     "channels": "16",
     "history": "20",
     "batch_size": "128",
-    "lr": "2e-3",
+    "attention_norm": '"sigmoid"',
     "epochs": "2",
     "patience": "0",
     "eval_steps": "150",
 }
-"""The reduced model and how it is trained."""
+"""The reduced model and how it is trained.
+
+Chosen by validation AUC of MARN with one seed, in five trials: softmax attention 0.8033; words of 64 numbers and 64
+channels 0.8041; a cosine schedule 0.8023; a rate of 2e-3 0.8045; sigmoid attention 0.8049.
+"""
 _IDS = {"modalities": '["ids"]', "item": '"concat"'}
 _BESIDE = {"property_input": "true"}
 ALL = ("genres", "ids", "stat", "title")
@@ -70,6 +74,7 @@ ROWS: dict[str, tuple[str, Mapping[str, str]]] = {
         {"adversary": '"none"', "specific_loss": "false"},
     ),
     "invariant": ("MARN, invariant features alone", {"item": '"invariant"'}),
+    "softmax": ("MARN, softmax attention", {"attention_norm": '"softmax"'}),
     "no-type": ("MARN without type of behaviour", {"properties": '["time"]'}),
     "no-time": ("MARN without time of behaviour", {"properties": '["type"]'}),
     "gru": ("MARN, GRU, properties as inputs", {**_BESIDE, "recurrent": '"gru"'}),
