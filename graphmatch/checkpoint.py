@@ -56,7 +56,7 @@ def save_checkpoint(
         ConfigError: a folder with something else in it, or a checkpoint without `force`; a model
             that is not in the table; a configuration that is no JSON.
         CheckpointError: a vocabulary of another length than the model's, an encoder of other
-            modalities, or numbers that are infinite or NaN.
+            modalities, one in place of the other, or numbers that are infinite or NaN.
         OSError: the disk is full or the folder cannot be written; nothing is left behind.
 
     Example:
@@ -81,6 +81,13 @@ def save_checkpoint(
         "config": config_values(config),
     }
     tensors = {name: value.detach().cpu() for name, value in model.state_dict().items()}
+    words = VOCABULARY if isinstance(vocabulary, Vocabulary) else ENCODER
+    if (words == ENCODER) != (find_model(content["model"]).task == "click"):
+        got = type(vocabulary).__name__
+        raise CheckpointError(
+            "expected a vocabulary, or of a model of clicks the encoder of its data "
+            f"(got {content['model']} with a {got})"
+        )
     check_words(config, vocabulary)
     check_finite(tensors)
     check_checkpoint_folder(folder, force=force)
@@ -99,7 +106,7 @@ def save_checkpoint(
             save_file(copies, new / WEIGHTS, metadata={"format": "pt"})
         except SafetensorError as error:  # of a full disk, too
             raise OSError(f"{folder}: the weights could not be written ({error})") from error
-        vocabulary.save(new / (VOCABULARY if isinstance(vocabulary, Vocabulary) else ENCODER))
+        vocabulary.save(new / words)
         if folder.exists():
             folder.rename(old)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -12,7 +13,7 @@ from graphmatch.checkpoint import load_checkpoint, save_checkpoint
 from graphmatch.errors import CheckpointError, ConfigError
 from graphmatch.models.table import MODELS, find_model
 from graphmatch.vocab import Vocabulary
-from tests.tiny_models import SIZES, tiny_model, tiny_vocabulary
+from tests.tiny_models import SIZES, tiny_encoder, tiny_model, tiny_vocabulary, tiny_words
 
 
 @pytest.fixture
@@ -44,14 +45,16 @@ def test_every_model_is_tried():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
 def test_a_model_comes_back(tmp_path, name, dtype):
     model = tiny_model(name).to(dtype)
-    vocabulary = tiny_vocabulary()
+    vocabulary = tiny_words(name)
     save_checkpoint(tmp_path / "deep" / "a", model, vocabulary)
     state = torch.get_rng_state()
     again, words = load_checkpoint(tmp_path / "deep" / "a")
     assert torch.equal(state, torch.get_rng_state())
     assert type(again) is type(model)
     assert again.config == model.config
-    assert words == vocabulary
+    assert type(words) is type(vocabulary)
+    same = words == vocabulary if name != "marn" else words.digest() == vocabulary.digest()
+    assert same
     assert not again.training
     same_state(model, again)
     trained = [name for name, value in model.named_parameters() if value.requires_grad]
@@ -259,3 +262,18 @@ def test_a_model_of_another_task_is_refused(tmp_path, folder):
         load_checkpoint(tmp_path / "drn", task="match")
     with pytest.raises(ConfigError, match=r"expected one of drn \(got scan, .* graphmatch search"):
         load_checkpoint(folder, task="ground")
+    save_checkpoint(tmp_path / "marn", tiny_model("marn"), tiny_encoder())
+    with pytest.raises(ConfigError, match=r"expected one of drn \(got marn, .* with --clicks"):
+        load_checkpoint(tmp_path / "marn", task="ground")
+
+
+def test_a_model_of_clicks_has_an_encoder(tmp_path):
+    with pytest.raises(CheckpointError, match="got marn with a Vocabulary"):
+        save_checkpoint(tmp_path / "a", tiny_model("marn"), tiny_vocabulary())
+    with pytest.raises(CheckpointError, match="got scan with a ClickEncoder"):
+        save_checkpoint(tmp_path / "a", tiny_model("scan"), tiny_encoder())
+    other = tiny_encoder()
+    other.schema = dataclasses.replace(other.schema, items=other.schema.items[:2])
+    with pytest.raises(CheckpointError, match=r"modalities \['title'\]"):
+        save_checkpoint(tmp_path / "a", tiny_model("marn"), other)
+    assert not (tmp_path / "a").exists()

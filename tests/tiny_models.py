@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from graphmatch.click_encoder import ClickEncoder
+from graphmatch.click_features import Feature
+from graphmatch.click_schema import ClickSchema
 from graphmatch.models.marn import Modality, Table
 from graphmatch.models.table import MODELS
 from graphmatch.vocab import Vocabulary
@@ -48,6 +51,22 @@ WORDS = 7
 
 def tiny_vocabulary(words=WORDS):
     return Vocabulary(("<unk>", *(f"w{n}" for n in range(1, words))), "<unk>")
+
+
+def tiny_encoder():
+    """What encodes the clicks of the tiny MARN."""
+    items = (
+        Feature(name="item", kind="ids", modality="ids"),
+        Feature(name="image", kind="vector"),
+        Feature(name="title", kind="words"),
+    )
+    schema = ClickSchema(user="user", item="item", time="time", label="label", items=items)
+    return ClickEncoder(schema=schema, widths={"image": 5})
+
+
+def tiny_words(name):
+    """What a checkpoint of a model has beside its weights."""
+    return tiny_encoder() if MODELS[name].task == "click" else tiny_vocabulary()
 
 
 def tiny_model(name, seed=0, **options):
