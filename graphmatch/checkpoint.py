@@ -74,19 +74,20 @@ def save_checkpoint(
 
     folder = Path(folder)
     config: Any = model.config
+    name = model_name(model)
     content = {
         "format": _FORMAT,
         "version": _VERSION,
-        "model": model_name(model),
+        "model": name,
         "config": config_values(config),
     }
-    tensors = {name: value.detach().cpu() for name, value in model.state_dict().items()}
+    tensors = {key: value.detach().cpu() for key, value in model.state_dict().items()}
     words = VOCABULARY if isinstance(vocabulary, Vocabulary) else ENCODER
-    if (words == ENCODER) != (find_model(content["model"]).task == "click"):
+    if (words == ENCODER) != (find_model(name).task == "click"):
         got = type(vocabulary).__name__
         raise CheckpointError(
             "expected a vocabulary, or of a model of clicks the encoder of its data "
-            f"(got {content['model']} with a {got})"
+            f"(got {name} with a {got})"
         )
     check_words(config, vocabulary)
     check_finite(tensors)
@@ -101,7 +102,7 @@ def save_checkpoint(
         text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
         (new / CONFIG).write_text(text, encoding="utf-8")
         # copies: safetensors writes no views, and no two names for the same numbers
-        copies = {name: value.clone().contiguous() for name, value in tensors.items()}
+        copies = {key: value.clone().contiguous() for key, value in tensors.items()}
         try:
             save_file(copies, new / WEIGHTS, metadata={"format": "pt"})
         except SafetensorError as error:  # of a full disk, too
