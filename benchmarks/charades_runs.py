@@ -36,11 +36,12 @@ COMMON = {
     "pyramid_size": "128",
     "dropout": "[0.3, 0.0]",
     "batch_size": "64",
-    "schedule": "constant",
     "lr": "2e-3",
     "best_by": "r1",
 }
 """The reduced model and how it is trained."""
+SCHEDULES: dict[Tracks, str] = {"oracle": "cosine", "degraded": "constant"}
+"""Of each stage. Where tracks are noisy, models of later epochs know the noise by heart."""
 RECIPES: dict[Recipe, Mapping[str, str]] = {
     "full": {"stage_epochs": "[6, 1, 2]", "stage_rates": "[1.0, 0.5, 0.1]"},
     # nobody teaches its scores: all points are candidates
@@ -93,7 +94,8 @@ class Run:
     def settings(self) -> dict[str, str]:
         """Values by field, as `--set` takes them."""
         extra = dict(setting.split("=", 1) for setting in self.extra)
-        return {**COMMON, **RECIPES[self.recipe], **extra, "seed": str(self.seed)}
+        usual = {**COMMON, "schedule": SCHEDULES[self.tracks], **RECIPES[self.recipe]}
+        return {**usual, **extra, "seed": str(self.seed)}
 
     def asked(self) -> Record:
         """What the run's numbers depend on, values of JSON."""
