@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from graphmatch.buckets import time_gap_ids
 from graphmatch.click_batch import ClickBatch, Items
@@ -18,6 +18,7 @@ from graphmatch.click_store import ClickStore
 from graphmatch.config import check_counts
 from graphmatch.distinct_rows import distinct_rows
 from graphmatch.errors import ConfigError
+from graphmatch.train_batches import read_ahead
 
 Integers = NDArray[np.int64]
 
@@ -144,15 +145,7 @@ class ClickLoader(Dataset[Any]):
             Batches.
         """
         keys = [(epoch, number) for number in range(first, len(self))]
-        loader: DataLoader[Any] = DataLoader(
-            self,
-            batch_size=None,
-            sampler=keys,
-            num_workers=workers,
-            collate_fn=_as_it_is,
-            generator=torch.Generator(),  # not torch's own numbers
-        )
-        yield from loader
+        yield from read_ahead(self, keys, workers=workers)
 
     def collate(self, samples: Integers) -> ClickBatch:
         """A batch of any samples.
@@ -249,7 +242,3 @@ class ClickLoader(Dataset[Any]):
 @lru_cache(maxsize=2)
 def _order(count: int, seed: int, epoch: int) -> Integers:
     return np.random.default_rng((seed, epoch)).permutation(count)
-
-
-def _as_it_is(batch: Any) -> Any:
-    return batch

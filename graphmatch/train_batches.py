@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -135,15 +135,31 @@ class Batches(Dataset[Any]):
             Batches or shares.
         """
         keys = [(epoch, number) for number in range(first, len(self))]
-        loader: DataLoader[Any] = DataLoader(
-            self,
-            batch_size=None,
-            sampler=keys,
-            num_workers=workers,
-            collate_fn=_as_it_is,
-            generator=torch.Generator(),  # not torch's own numbers
-        )
-        yield from loader
+        yield from read_ahead(self, keys, workers=workers)
+
+
+def read_ahead(
+    batches: Dataset[Any], keys: Sequence[tuple[int, int]], *, workers: int
+) -> Iterator[Any]:
+    """Batches in order, some of them read before they are asked for.
+
+    Args:
+        batches: by key; torch's random numbers stay as they are.
+        keys: which ones.
+        workers: processes that read ahead; 0 reads in this one.
+
+    Yields:
+        Batches.
+    """
+    loader: DataLoader[Any] = DataLoader(
+        batches,
+        batch_size=None,
+        sampler=keys,
+        num_workers=workers,
+        collate_fn=_as_it_is,
+        generator=torch.Generator(),  # not torch's own numbers
+    )
+    yield from loader
 
 
 def split_batch(positions: Integers, process: tuple[int, int]) -> Integers:

@@ -6,11 +6,8 @@ python -m tests.click_forks FOLDER
 from __future__ import annotations
 
 import dataclasses
-import os
 import random
-import signal
 import sys
-import time
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +16,7 @@ import torch
 from graphmatch.click_store import ClickStore
 from graphmatch.click_training import ClickTrainConfig, train_clicks
 from tests.click_training_world import make_marn, make_store, samples
-from tests.train_forks import fork, fork_ranks, kill_at, state_step, wait
+from tests.train_forks import fork, fork_ranks, kill_at, kill_ranks, state_step, wait
 
 CONFIG = ClickTrainConfig(batch_size=32, lr=1e-2, epochs=3, save_steps=5, eval_steps=7, patience=0)
 
@@ -53,12 +50,7 @@ def together(folder):
     assert wait(*fork_ranks(two))
     whole, parts = (partial(run, folder, f"ranks-{k}", dropout=0.2) for k in ("whole", "parts"))
     assert wait(*fork_ranks(whole))
-    ranks = fork_ranks(parts)
-    while state_step(folder / "ranks-parts") < 10:
-        time.sleep(0.005)
-    for rank in ranks:
-        os.kill(rank, signal.SIGKILL)
-    assert not wait(*ranks), "the training was over before it could be killed"
+    kill_ranks(parts, folder / "ranks-parts", step=10)
     assert wait(*fork_ranks(parts))
 
 

@@ -110,6 +110,16 @@ def state_step(out):
     return max((int(path.name[5:14]) for path in out.glob("state/step-*")), default=0)
 
 
+def kill_ranks(work, out, *, step):
+    """Two processes of one training, killed together after a step whose state they kept."""
+    ranks = fork_ranks(work)
+    while state_step(out) < step:
+        time.sleep(0.005)
+    for rank in ranks:
+        os.kill(rank, signal.SIGKILL)
+    assert not wait(*ranks), "the training was over before it could be killed"
+
+
 def together(folder):
     """Trainings of one process and of two; two that are killed and go on."""
     for case, (name, options, training) in CASES.items():
@@ -123,12 +133,7 @@ def together(folder):
         partial(run, folder, f"ranks-{name}", config, "hgr", **options) for name in RUNS
     )
     assert wait(*fork_ranks(whole))
-    ranks = fork_ranks(parts)
-    while state_step(folder / "ranks-parts") < 4:
-        time.sleep(0.005)
-    for rank in ranks:
-        os.kill(rank, signal.SIGKILL)
-    assert not wait(*ranks), "the training was over before it could be killed"
+    kill_ranks(parts, folder / "ranks-parts", step=4)
     assert wait(*fork_ranks(parts))
 
 
