@@ -20,9 +20,9 @@ from graphmatch.click_training import ClickTask, ClickTrainConfig, train_clicks
 from graphmatch.collapse import CollapseWarning
 from graphmatch.errors import CheckpointError, ConfigError, GraphError
 from graphmatch.models.marn_config import MARNConfig
-from graphmatch.train_keeper import Keeper
 from graphmatch.train_processes import seed_batch
 from tests.click_training_world import INPUTS, SCHEMA, log_table, make_marn, make_store, samples
+from tests.train_stops import stop_and_go_on
 
 CONFIG = ClickTrainConfig(batch_size=64, lr=1e-2, epochs=2, save_steps=4, eval_steps=5, patience=0)
 TRAINED = 60 * 12
@@ -106,32 +106,13 @@ def test_a_naive_loop_gives_the_same_weights(store, tmp_path, options):
         assert torch.equal(value, model.state_dict()[name]), name
 
 
-class StopError(Exception):
-    pass
-
-
 def test_a_training_that_is_stopped_anywhere_goes_on_to_the_bit(store, tmp_path, monkeypatch):
     start(store, tmp_path / "whole")
-    left = [0]
 
-    def stops(function):
-        def call(self, *arguments, **options):
-            left[0] -= 1
-            if not left[0]:
-                raise StopError
-            return function(self, *arguments, **options)
+    def again():
+        start(store, tmp_path / "parts")
 
-        return call
-
-    for name in ("settle", "_save", "_keep"):
-        monkeypatch.setattr(Keeper, name, stops(getattr(Keeper, name)))
-    stopped = 0
-    for calls in (3, 7, 12, 9, 0):
-        left[0] = calls
-        try:
-            start(store, tmp_path / "parts")
-        except StopError:
-            stopped += 1
+    stopped = stop_and_go_on(monkeypatch, again, (3, 7, 12, 9, 0))
     assert stopped == 4
     assert files(tmp_path / "parts") == files(tmp_path / "whole")
     assert log(tmp_path / "parts") == log(tmp_path / "whole")

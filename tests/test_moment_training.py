@@ -18,9 +18,9 @@ from graphmatch.moment_metrics import evaluate_moments
 from graphmatch.moment_prediction import predict_moments
 from graphmatch.moment_set import collate_queries
 from graphmatch.moment_training import MomentTrainConfig, train_moments
-from graphmatch.train_keeper import Keeper
 from graphmatch.train_processes import seed_batch
 from tests.moment_world import VIDEOS, make_drn, make_queries, make_videos
+from tests.train_stops import stop_and_go_on
 
 TRAINED, HELD = range(VIDEOS - 6), range(VIDEOS - 6, VIDEOS)
 CONFIG = MomentTrainConfig(
@@ -99,34 +99,15 @@ def test_a_naive_loop_gives_the_same_weights(queries, tmp_path, official_clippin
     assert rates == {1e-3, 1e-3 * 0.5, 1e-3 * 0.1}
 
 
-class StopError(Exception):
-    pass
-
-
 @pytest.mark.slow
 def test_a_training_that_is_stopped_anywhere_goes_on_to_the_bit(queries, tmp_path, monkeypatch):
     config = dataclasses.replace(CONFIG, official_clipping=True)  # has gradients to keep, too
     start(queries, tmp_path / "whole", config, model=make_drn(iou_positive=-1.0))
-    left = [0]
 
-    def stops(function):
-        def call(self, *arguments, **options):
-            left[0] -= 1
-            if not left[0]:
-                raise StopError
-            return function(self, *arguments, **options)
+    def again():
+        start(queries, tmp_path / "parts", config, model=make_drn(iou_positive=-1.0))
 
-        return call
-
-    for name in ("settle", "_save", "_keep"):
-        monkeypatch.setattr(Keeper, name, stops(getattr(Keeper, name)))
-    stopped = 0
-    for calls in (3, 7, 12, 13, 14, 8, 9, 0):
-        left[0] = calls
-        try:
-            start(queries, tmp_path / "parts", config, model=make_drn(iou_positive=-1.0))
-        except StopError:
-            stopped += 1
+    stopped = stop_and_go_on(monkeypatch, again, (3, 7, 12, 13, 14, 8, 9, 0))
     assert stopped > 4
     assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
     assert log(tmp_path / "parts") == log(tmp_path / "whole")
