@@ -60,6 +60,7 @@ def test_gauc_is_weighted_by_samples(rows):
         assert math.isnan(found.value)
 
 
+@pytest.mark.slow
 @given(samples, st.integers(1, 7))
 def test_streamed_is_whole(rows, size):
     rows = sorted(rows, key=lambda row: row[2])

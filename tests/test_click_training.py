@@ -106,6 +106,7 @@ def test_a_naive_loop_gives_the_same_weights(store, tmp_path, options):
         assert torch.equal(value, model.state_dict()[name]), name
 
 
+@pytest.mark.slow
 def test_a_training_that_is_stopped_anywhere_goes_on_to_the_bit(store, tmp_path, monkeypatch):
     start(store, tmp_path / "whole")
 
@@ -145,6 +146,7 @@ def test_half_precision_learns_too(store, tmp_path):
     assert {p.dtype for p in model.parameters()} == {torch.float32}
 
 
+@pytest.mark.slow
 def test_patience_and_no_validation(store, tmp_path):
     config = dataclasses.replace(CONFIG, epochs=9, lr=1e-12, patience=2, eval_steps=0)
     _, report = start(store, tmp_path / "a", config)
@@ -166,6 +168,7 @@ def test_a_folder_belongs_to_its_data(store, tmp_path):
         start(store, tmp_path / "run", model=make_marn(store, dropout=0.1, eta=0.2))
 
 
+@pytest.mark.slow
 def test_collapse_is_warned_about_once_and_reported(store, tmp_path):
     options = {"w_normalize": False, "eta": 0.0, "dropout": 0.0}
     config = dataclasses.replace(CONFIG, epochs=5, batch_size=16, eval_steps=0, save_steps=0)

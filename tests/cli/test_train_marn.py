@@ -111,6 +111,7 @@ def row_phone():
     return log_table().to_pylist()[EVENTS - 1]["phone"]
 
 
+@pytest.mark.slow
 def test_a_checkpoint_to_begin_with(run, store, tmp_path):
     code, _, err = train(run, store, tmp_path / "a")
     assert code == 0, err
@@ -128,6 +129,7 @@ def test_a_checkpoint_to_begin_with(run, store, tmp_path):
     assert (one.head.out.weight - two.head.out.weight).abs().max() < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("always::graphmatch.collapse.CollapseWarning")
 def test_a_collapse_is_a_line(run, store, tmp_path):
     options = ("--set", "w_normalize=false", "--set", "eta=0", "--set", "epochs=5",
