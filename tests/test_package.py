@@ -52,7 +52,7 @@ def test_parsing_imports_no_torch():
 
 
 def test_public_names_are_there_and_are_all():
-    assert sorted(graphmatch.__all__) == sorted(graphmatch._MODULES)
+    assert sorted(graphmatch.__all__) == sorted(graphmatch.MODULES)
     for name in graphmatch.__all__:
         assert getattr(graphmatch, name) is not None
         assert name in dir(graphmatch)
